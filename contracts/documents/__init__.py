@@ -1,0 +1,1 @@
+"""What members agree and what they award, as documents (documents.md): strict models, read from YAML or JSON."""
