@@ -1,0 +1,1 @@
+"""What every service stands on and no domain knows: consumer, outbox, database, HTTP, identity, telemetry."""

@@ -1,0 +1,78 @@
+"""The tables that the chassis needs in a service's database; a service's first migration creates them."""
+
+OUTBOX = """
+CREATE TABLE outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic text NOT NULL,
+    key text NOT NULL,
+    event_id uuid NOT NULL,
+    event_type text NOT NULL,
+    happened_at timestamptz NOT NULL,
+    caused_by uuid,
+    traceparent text,
+    payload bytea NOT NULL CHECK (octet_length(payload) <= 262144)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000)
+"""
+
+FENCE = """
+CREATE TABLE fence (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL DEFAULT 0,
+    applied bigint NOT NULL DEFAULT 0,
+    ignored bigint NOT NULL DEFAULT 0,
+    set_aside bigint NOT NULL DEFAULT 0,
+    dropped bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (topic, partition),
+    -- What was read is what was processed, ignored or set aside: there is no fourth bucket (I-9).
+    CHECK (next_offset = applied + ignored + set_aside)
+) WITH (fillfactor = 50)
+"""
+
+CLUSTER = """
+CREATE TABLE cluster (
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    cluster_id text NOT NULL
+)
+"""
+
+LEARNER = """
+CREATE TABLE learner (
+    learner_id uuid PRIMARY KEY,
+    version bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 70)
+"""
+
+SET_ASIDE = """
+CREATE TABLE set_aside (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue text,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    log_offset bigint NOT NULL,
+    record_key bytea,
+    headers bytea NOT NULL,
+    value bytea,
+    cause text NOT NULL,
+    detail text NOT NULL,
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'replayed', 'dropped')),
+    set_aside_at timestamptz NOT NULL,
+    UNIQUE (topic, partition, log_offset)
+)
+"""
+SET_ASIDE_WAITING = "CREATE INDEX set_aside_waiting ON set_aside (queue, id) WHERE state = 'waiting'"
+
+
+def chassis_tables(role: str) -> tuple[str, ...]:
+    """The statements that create the chassis's tables and let the service's role use them."""
+    return (
+        OUTBOX,
+        FENCE,
+        CLUSTER,
+        LEARNER,
+        SET_ASIDE,
+        SET_ASIDE_WAITING,
+        f"GRANT SELECT, INSERT, DELETE ON outbox TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE ON fence, learner, set_aside TO {role}",
+        f"GRANT SELECT, INSERT ON cluster TO {role}",
+    )
