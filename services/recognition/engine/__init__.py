@@ -1,0 +1,1 @@
+"""The rule engine: values in, decisions with all their grounds out. No I/O, no clock, exact rationals (decision.md)."""
