@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-_EXACT: Final = re.compile(r"-?\d{1,12}(?:\.\d{1,12}|/0*[1-9]\d{0,11})?")
+_EXACT: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12}|/0*[1-9][0-9]{0,11})?")
 _SCHEMA: Final = {
     "anyOf": [{"type": "string", "pattern": rf"^{_EXACT.pattern}$"}, {"type": "integer"}],
     "description": 'An exact number: an integer, or text such as "7.5" or "2/3".',
