@@ -5,10 +5,14 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from contracts.documents.values import Amount, Course, Part, Slot, VersionNumber
+from contracts.documents.values import Amount, Part, Slot, VersionNumber
 from contracts.event import Framework, LearningOpportunityId, Level, MemberId, Text
 from contracts.learner_record_enrolment import AwardId
 
+CourseOrSlot = Annotated[
+    str,
+    Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", description="The id of a learning opportunity, or a slot."),
+]
 LevelKey = Annotated[int, Field(ge=1, le=12)]
 
 
@@ -17,7 +21,7 @@ class Category(Part):
 
     name: Text
     minimum: Amount
-    of: Annotated[tuple[Course | Slot, ...], Field(min_length=1, description="Learning opportunity ids or slots.")]
+    of: Annotated[tuple[CourseOrSlot, ...], Field(min_length=1)]
 
 
 class Award(Part):

@@ -1,6 +1,7 @@
 """What is wrong with a document: one small type for what reading refuses and for what lint finds."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +59,9 @@ def _finding(detail: Any, known: list[str]) -> Finding:
         value = value.get(context["field"]) if isinstance(value, dict) else None
     pointer = pointer_to(*steps)
     if kind == "extra_forbidden":
-        close = [name for name in difflib.get_close_matches(str(steps[-1]), known, n=1) if name != steps[-1]]
+        close = [
+            name for name in difflib.get_close_matches(str(steps[-1]), known, n=1, cutoff=0.75) if name != steps[-1]
+        ]
         hint = f"; did you mean `{close[0]}`?" if close else ""
         return Finding(UNKNOWN_FIELD, pointer, _shown(value), f"`{steps[-1]}` is no field here{hint}")
     if kind == "missing":
@@ -72,7 +75,7 @@ def _plain_message(message: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

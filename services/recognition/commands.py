@@ -1,0 +1,177 @@
+"""`concord agreement …` and `concord award …`: what the registry staff of a member do with documents at their desk."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from contracts.documents.agreement import Agreement, Bilateral
+from contracts.documents.award import Award
+from contracts.documents.findings import DocumentRefused, Finding
+from contracts.documents.loading import agreement_from, award_from, read_file
+from services.recognition.lint.catalogue import EMPTY, Catalogue, catalogue_from
+from services.recognition.lint.documents import lint_agreement, lint_award
+from services.recognition.lint.rule import NotChecked, Report
+
+agreement: Final = typer.Typer(no_args_is_help=True, help="Agreements between members.")
+award: Final = typer.Typer(no_args_is_help=True, help="Award definitions.")
+
+_Document = TypeVar("_Document", Agreement, Award)
+_File = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The document, in YAML or JSON.")
+]
+_CatalogueFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Members, learning opportunities, awards and published agreements to compare with, in YAML or JSON.",
+    ),
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")]
+
+
+@agreement.callback()
+def _agreement() -> None:
+    """Keeps `lint` a command of its own, as typer would run a single one without its name."""
+
+
+@award.callback()
+def _award() -> None:
+    """Keeps `lint` a command of its own, as typer would run a single one without its name."""
+
+
+@agreement.command("lint")
+def lint_agreement_file(file: _File, catalogue: _CatalogueFile = None, as_json: _AsJson = False) -> None:
+    """Say what would be refused at the agreement's publication; the exit code is 1 where there is anything."""
+    _lint(file, catalogue, agreement_from, lint_agreement, _title_of_agreement, as_json=as_json)
+
+
+@award.command("lint")
+def lint_award_file(file: _File, catalogue: _CatalogueFile = None, as_json: _AsJson = False) -> None:
+    """Say what would be refused at the award definition's publication; the exit code is 1 where there is anything."""
+    _lint(file, catalogue, award_from, lint_award, _title_of_award, as_json=as_json)
+
+
+def _lint(
+    file: Path,
+    catalogue_file: Path | None,
+    read: Callable[[object], _Document],
+    lint: Callable[[_Document, Catalogue], Report],
+    title_of: Callable[[_Document], Text],
+    *,
+    as_json: bool,
+) -> None:
+    source, title = file, Text(str(file), style="bold")
+    try:
+        document = read(read_file(file))
+        title = title_of(document)
+        if catalogue_file is not None:
+            source = catalogue_file
+        catalogue = EMPTY if catalogue_file is None else catalogue_from(json.dumps(read_file(catalogue_file)))
+        report = lint(document, catalogue)
+    except DocumentRefused as refused:
+        report = Report(refused.findings, (), ())
+        if source is not file:
+            title = Text(f"Catalogue {source}", style="bold")
+    if as_json:
+        typer.echo(json.dumps(_as_json(report), ensure_ascii=False, indent=2))
+    else:
+        _show(report, title, source, with_catalogue=catalogue_file is not None)
+    if report.findings:
+        raise typer.Exit(code=1)
+
+
+def _title_of_agreement(document: Agreement) -> Text:
+    parties = document.parties
+    between = (
+        f"{parties.provider} → {parties.receiver}" if isinstance(parties, Bilateral) else " ↔ ".join(parties.members)
+    )
+    return _title(document.title, f"agreement {document.id}, version {document.version}", between)
+
+
+def _title_of_award(document: Award) -> Text:
+    return _title(
+        document.title,
+        f"award {document.id}, version {document.version}",
+        f"{document.member}, {document.framework} level {document.level}",
+    )
+
+
+def _title(title: str, what: str, who: str) -> Text:
+    return Text.assemble((title, "bold"), "\n", (f"{what} · {who}", "dim"))
+
+
+def _show(report: Report, title: Text, file: Path, *, with_catalogue: bool) -> None:
+    console = Console()
+    parts: list[Panel | Table | Padding] = [Panel(title, border_style="red" if report.findings else "green")]
+    if report.findings:
+        parts.append(_table(report.findings))
+    if report.not_checked:
+        parts.append(_not_checked(report.not_checked, with_catalogue=with_catalogue))
+    parts.append(Padding(_summary(report, file), (1, 1)))
+    console.print(Group(*parts))
+
+
+def _table(findings: tuple[Finding, ...]) -> Table:
+    table = Table(expand=True, show_lines=True, border_style="dim", header_style="bold")
+    table.add_column("What is refused, and where", ratio=2, min_width=26, overflow="fold")
+    table.add_column("Why, and what would be right", ratio=5, overflow="fold")
+    for finding in findings:
+        message = Text(finding.message)
+        if finding.value:
+            message = Text.assemble((finding.value, "bold yellow"), "  ", message)
+        if finding.related:
+            message.append("\n" + " · ".join(finding.related), style="dim")
+        where = finding.pointer or "the whole document"
+        table.add_row(Text.assemble((finding.rule, "bold red"), "\n", (where, "cyan")), message)
+    return table
+
+
+def _not_checked(rules: tuple[NotChecked, ...], *, with_catalogue: bool) -> Padding:
+    why = "the catalogue lacks a section" if with_catalogue else "no catalogue"
+    lines = Text(f"not checked: {why}", style="yellow")
+    for rule in rules:
+        lacks = ", ".join(section.replace("_", " ") for section in rule.lacks)
+        lines.append(f"\n  {rule.rule}", style="default").append(f"  {rule.sentence}; needs {lacks}", style="dim")
+    if not with_catalogue:
+        lines.append("\nGive --catalogue FILE, or publish: the service has them all.", style="dim")
+    return Padding(lines, (1, 1, 0, 1))
+
+
+def _summary(report: Report, file: Path) -> Text:
+    if not report.checked:
+        return Text(f"✗ {file} cannot be checked until this is right", style="bold red")
+    checked = f"{len(report.checked)} of {len(report.checked) + len(report.not_checked)} rules checked"
+    if not report.findings:
+        return Text(f"✓ nothing to refuse; {checked}", style="bold green")
+    refused = "1 finding" if len(report.findings) == 1 else f"{len(report.findings)} findings"
+    return Text(f"✗ {refused}; {checked}", style="bold red")
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    return {
+        "findings": [
+            {
+                "rule": finding.rule,
+                "pointer": finding.pointer,
+                "value": finding.value,
+                "message": finding.message,
+                "related": list(finding.related),
+            }
+            for finding in report.findings
+        ],
+        "checked": list(report.checked),
+        "not_checked": [
+            {"rule": rule.rule, "sentence": rule.sentence, "lacks": list(rule.lacks)} for rule in report.not_checked
+        ],
+    }
