@@ -1,4 +1,4 @@
-"""Writes what is generated from the event models: `python -m contracts.generate`; `--check` says what has drifted."""
+"""Writes the files made from the models of events and documents: `python -m contracts.generate`; `--check` finds drift."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from contracts.catalogue import BY_TYPE, EVENTS, Topic, topics
+from contracts.documents import schema
 from contracts.event import Event, json_schema
 
 HERE = Path(__file__).parent
@@ -91,11 +92,14 @@ def asyncapi() -> dict[str, Any]:
     }
 
 
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 def generated() -> dict[str, str]:
     """The text of every generated file, by its path in this package."""
-    files = {
-        _schema_file(event): json.dumps(json_schema(event), indent=2, ensure_ascii=False) + "\n" for event in EVENTS
-    }
+    files = {_schema_file(event): _json(json_schema(event)) for event in EVENTS}
+    files |= {f"schemas/{name}.schema.json": _json(schema.json_schema(name)) for name in schema.DOCUMENTS}
     files["asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=120)
     return files
 

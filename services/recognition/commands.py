@@ -124,8 +124,8 @@ def _show(report: Report, title: Text, file: Path, *, with_catalogue: bool) -> N
 
 def _table(findings: tuple[Finding, ...]) -> Table:
     table = Table(expand=True, show_lines=True, border_style="dim", header_style="bold")
-    table.add_column("What is refused, and where", ratio=2, min_width=26, overflow="fold")
-    table.add_column("Why, and what would be right", ratio=5, overflow="fold")
+    table.add_column("What is refused, and where", min_width=26, max_width=44, overflow="fold")
+    table.add_column("Why, and what would be right", ratio=1, overflow="fold")
     for finding in findings:
         message = Text(finding.message)
         if finding.value:
