@@ -1,4 +1,4 @@
-"""Writes the files made from the models of events and documents: `python -m contracts.generate`; `--check` finds drift."""
+"""Writes what is made from the models: `python -m contracts.generate`; `--check` says what has drifted."""
 
 import json
 import sys
