@@ -160,10 +160,10 @@ class Batch:
                 item.outcome = "applied" if it_changed else "ignored"
         by_learner: dict[UUID, list[Item]] = {}
         for item in items:
-            if item.learner_id is not None and self._is_free(item):
+            if item.learner_id is not None:
                 by_learner.setdefault(item.learner_id, []).append(item)
         if by_learner:
-            received = [item.event for mine in by_learner.values() for item in mine]
+            received = [item.received for item in items if item.learner_id and isinstance(item.received, Received)]
             state = await self._desk.read(connection, list(by_learner), received)
             works = [self._fold(state, learner_id, mine) for learner_id, mine in by_learner.items()]
             await self._desk.write(connection, works)

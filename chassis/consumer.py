@@ -77,9 +77,13 @@ class Consumer:
                 await self._start()
                 backoff = 0.1
                 await self._watch()
-            except (KafkaError, OSError, TimeoutError) as error:
-                self.waits_for = f"Kafka: {type(error).__name__}"
-                log.warning("consumer tries to reach Kafka again", error=type(error).__name__)
+            except Exception as error:
+                if not (isinstance(error, KafkaError) or is_passing(error)):
+                    log.exception("consumer failed")
+                    self._halt(f"{type(error).__name__} while starting")
+                    continue
+                self.waits_for = type(error).__name__
+                log.warning("consumer tries to start again", error=self.waits_for, in_seconds=backoff)
                 await self._pause(backoff)
                 backoff = min(backoff * 2, LONGEST_PAUSE)
             finally:
@@ -112,6 +116,9 @@ class Consumer:
         return any(task.done() for task in self._subscriber.tasks)
 
     async def _start(self) -> None:
+        # Before the first record is seen, since a listener's own check can fail without anybody's knowing.
+        if not await self._is_the_same_cluster():
+            return
         self._broker = KafkaBroker(self._bootstrap, allow_auto_create_topics=False, logger=None, graceful_timeout=10.0)
         self._subscriber = self._broker.subscriber(
             *(contract.TOPIC for contract in self._desk.reads),
@@ -177,7 +184,6 @@ class Consumer:
         if consumer is None or not wanted:
             return
         if not await self._is_the_same_cluster():
-            self._halt("another cluster: the fences do not belong to its log")
             return
         async with transaction(self._pool) as connection:
             fences = await fence.read(connection, wanted)
@@ -205,7 +211,10 @@ class Consumer:
             await admin.close()
         async with transaction(self._pool) as connection:
             await connection.execute("INSERT INTO cluster (cluster_id) VALUES ($1) ON CONFLICT DO NOTHING", cluster_id)
-            return bool(await connection.fetchval("SELECT cluster_id = $1 FROM cluster", cluster_id))
+            known = await connection.fetchval("SELECT cluster_id FROM cluster")
+        if known != cluster_id:
+            self._halt(f"another cluster ({cluster_id}): the fences belong to the log of {known}")
+        return bool(known == cluster_id)
 
     async def on_revoked(self) -> None:
         """Let the batch in flight commit; one that only waits for its next try is given up."""
@@ -216,7 +225,9 @@ class Consumer:
     async def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """Go to the fences. Where that fails the library goes on at the committed offset; `above` then sees it."""
         self._revoking.clear()
-        await self.place(partitions)
+        async with self._at_work:
+            await self.place(partitions)
+        self.waits_for = None
 
     # A batch
 

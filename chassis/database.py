@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
-Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
-Pool = asyncpg.Pool[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:  # asyncpg's classes take no parameters at run time
+    Connection = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool
 Result = TypeVar("Result")
 
 COMMAND_TIMEOUT = 5.0
@@ -56,7 +60,7 @@ async def _prepare(connection: Connection) -> None:
         )
 
 
-async def connect(url: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(url: str, **settings: str) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of a process's own, with the same protections as the pool's and the given settings besides."""
     connection = await asyncpg.connect(
         url, timeout=COMMAND_TIMEOUT, command_timeout=COMMAND_TIMEOUT, server_settings={**SESSION, **settings}

@@ -37,7 +37,7 @@ WHERE fence.topic = moved.topic AND fence.partition = moved.partition
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Gap(Exception):
     """A partition's next record stands above its fence: what lies between was never seen."""
 

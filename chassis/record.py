@@ -24,7 +24,7 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Unreadable(Exception):
     """A record that cannot be understood: `cause` names the kind of trouble, `detail` what it was."""
 
