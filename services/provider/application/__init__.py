@@ -1,0 +1,1 @@
+"""What the service does, use case by use case; every use case is one transaction."""

@@ -1,0 +1,1 @@
+"""The rules of what members state; nothing here knows of a database, a request or a library."""

@@ -1,0 +1,403 @@
+"""The provider's tables: what is accepted is added, and nothing is changed or removed.
+
+Every statement works on sets, so a request of a thousand rows takes as many round trips as one of a single row.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from chassis.database import Connection, columns
+from services.provider.domain.description import Description
+from services.provider.domain.revisions import Outcome
+
+# --- members ---------------------------------------------------------------------------------------------------------
+
+MEMBER: Final = """
+SELECT member_id, revision, document, accepted_at FROM member_revision
+WHERE member_id = $1 ORDER BY revision DESC LIMIT 1
+"""
+
+MEMBERS: Final = """
+SELECT DISTINCT ON (member_id) member_id, revision, document, accepted_at FROM member_revision
+WHERE member_id > $1 ORDER BY member_id, revision DESC LIMIT $2
+"""
+
+INSERT_MEMBER: Final = """
+INSERT INTO member_revision (member_id, revision, document, accepted_at) VALUES ($1, $2, $3, $4)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member at its newest revision; `document` is what the registry sent."""
+
+    member_id: str
+    revision: int
+    document: dict[str, Any]
+    accepted_at: datetime
+
+
+async def member(connection: Connection, member_id: str) -> Member | None:
+    """A member at its newest revision."""
+    row = await connection.fetchrow(MEMBER, member_id)
+    return Member(**dict(row)) if row else None
+
+
+async def members(connection: Connection, *, after: str, limit: int) -> list[Member]:
+    """The members whose ids follow `after`, by id."""
+    return [Member(**dict(row)) for row in await connection.fetch(MEMBERS, after, limit)]
+
+
+async def add_member(connection: Connection, revision: Member) -> None:
+    """Store a revision. Raises asyncpg.UniqueViolationError where somebody else stored this number first."""
+    await connection.execute(
+        INSERT_MEMBER, revision.member_id, revision.revision, revision.document, revision.accepted_at
+    )
+
+
+# --- learning opportunities ------------------------------------------------------------------------------------------
+
+LOCK_LEARNING_OPPORTUNITY: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+
+_OPPORTUNITY: Final = (
+    "learning_opportunity_id, version, revision, member, body_hash, document, missing_elements, accepted_at"
+)
+
+OPPORTUNITY_REVISIONS: Final = f"""
+(SELECT {_OPPORTUNITY} FROM learning_opportunity_revision
+ WHERE learning_opportunity_id = $1 AND version = $2 ORDER BY revision DESC LIMIT 1)
+UNION ALL
+(SELECT {_OPPORTUNITY} FROM learning_opportunity_revision
+ WHERE learning_opportunity_id = $1 AND version = $2 AND revision = $3)
+"""  # noqa: S608 - names of columns, from above
+
+OPPORTUNITY_VERSIONS: Final = f"""
+SELECT DISTINCT ON (version) {_OPPORTUNITY} FROM learning_opportunity_revision
+WHERE learning_opportunity_id = $1 ORDER BY version DESC, revision DESC
+"""  # noqa: S608 - names of columns, from above
+
+OPPORTUNITIES: Final = f"""
+SELECT DISTINCT ON (learning_opportunity_id, version) {_OPPORTUNITY} FROM learning_opportunity_revision
+WHERE (learning_opportunity_id, version) > ($1, $2) AND ($4::text IS NULL OR member = $4)
+ORDER BY learning_opportunity_id, version, revision DESC LIMIT $3
+"""  # noqa: S608 - names of columns, from above
+
+INSERT_OPPORTUNITY: Final = f"""
+INSERT INTO learning_opportunity_revision ({_OPPORTUNITY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""  # noqa: S608 - names of columns, from above
+
+DESCRIPTIONS: Final = """
+SELECT asked.id, asked.version, newest.document
+FROM unnest($1::text[], $2::integer[]) AS asked (id, version)
+CROSS JOIN LATERAL (
+    SELECT document FROM learning_opportunity_revision
+    WHERE learning_opportunity_id = asked.id AND version = asked.version ORDER BY revision DESC LIMIT 1
+) AS newest
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningOpportunity:
+    """A version of a learning opportunity at one revision; `document` is what its member sent."""
+
+    learning_opportunity_id: str
+    version: int
+    revision: int
+    member: str
+    body_hash: str
+    document: dict[str, Any]
+    missing_elements: list[str]
+    accepted_at: datetime
+
+
+async def lock_learning_opportunity(connection: Connection, learning_opportunity_id: str) -> None:
+    """Let one revision of a learning opportunity in at a time, to the end of the transaction."""
+    await connection.execute(LOCK_LEARNING_OPPORTUNITY, learning_opportunity_id)
+
+
+async def opportunity_revisions(
+    connection: Connection, learning_opportunity_id: str, version: int, revision: int
+) -> dict[int, LearningOpportunity]:
+    """The newest revision of a version, and the one asked for, by number."""
+    rows = await connection.fetch(OPPORTUNITY_REVISIONS, learning_opportunity_id, version, revision)
+    return {row["revision"]: LearningOpportunity(**dict(row)) for row in rows}
+
+
+async def opportunity_versions(connection: Connection, learning_opportunity_id: str) -> list[LearningOpportunity]:
+    """Every version at its newest revision, the newest version first."""
+    rows = await connection.fetch(OPPORTUNITY_VERSIONS, learning_opportunity_id)
+    return [LearningOpportunity(**dict(row)) for row in rows]
+
+
+async def opportunities(
+    connection: Connection, *, after: tuple[str, int], limit: int, of_member: str | None
+) -> list[LearningOpportunity]:
+    """The versions that follow `after`, by id and version, each at its newest revision."""
+    rows = await connection.fetch(OPPORTUNITIES, *after, limit, of_member)
+    return [LearningOpportunity(**dict(row)) for row in rows]
+
+
+async def add_learning_opportunity(connection: Connection, revision: LearningOpportunity) -> None:
+    """Store a revision."""
+    await connection.execute(
+        INSERT_OPPORTUNITY,
+        revision.learning_opportunity_id,
+        revision.version,
+        revision.revision,
+        revision.member,
+        revision.body_hash,
+        revision.document,
+        revision.missing_elements,
+        revision.accepted_at,
+    )
+
+
+async def descriptions(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Description]:
+    """What the newest revisions of these versions state of Annex I; those that nobody published are absent."""
+    rows = await connection.fetch(DESCRIPTIONS, *columns(list(wanted), 2))
+    return {(row["id"], row["version"]): _description(row["document"]) for row in rows}
+
+
+def _description(document: dict[str, Any]) -> Description:
+    outcomes, hours = document.get("learning_outcomes"), document.get("workload_hours")
+    return Description(
+        document.get("title"),
+        document.get("awarding_body"),
+        tuple(outcomes) if outcomes else None,
+        document.get("assessment_type"),
+        document.get("participation_form"),
+        document.get("quality_assurance"),
+        Decimal(hours) if hours is not None else None,
+    )
+
+
+# --- completions -----------------------------------------------------------------------------------------------------
+
+_REVISION: Final = """
+r.revision, r.body_hash, r.result, r.completed_on, r.accepted_at, r.claimable_from, r.warnings,
+r.event -> 'missing_elements' AS missing_elements, (r.event ->> 'learner_is_matchable')::boolean AS is_matchable
+"""
+
+# Of each completion that is asked for: the revision asked for, and the newest.
+COMPLETIONS: Final = f"""
+SELECT c.completion_id, c.learner_id, c.learner_reference, c.reference, {_REVISION}
+FROM unnest($1::uuid[], $2::integer[]) AS asked (completion_id, revision)
+JOIN completion AS c ON c.completion_id = asked.completion_id
+CROSS JOIN LATERAL (
+    (SELECT * FROM completion_revision WHERE completion_id = asked.completion_id ORDER BY revision DESC LIMIT 1)
+    UNION ALL
+    (SELECT * FROM completion_revision WHERE completion_id = asked.completion_id AND revision = asked.revision)
+) AS r
+"""  # noqa: S608 - names of columns, from above
+
+INSERT_COMPLETIONS: Final = """
+INSERT INTO completion (completion_id, member, reference, learner_id, learner_reference)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[])
+"""
+
+INSERT_REVISIONS: Final = """
+INSERT INTO completion_revision (
+    completion_id, revision, body_hash, result, completed_on, accepted_at, claimable_from, warnings, event
+)
+SELECT completion_id, revision, body_hash, result, completed_on, accepted_at, claimable_from,
+       warnings::jsonb, event::jsonb
+FROM unnest(
+    $1::uuid[], $2::integer[], $3::text[], $4::text[], $5::date[], $6::timestamptz[], $7::timestamptz[], $8::text[],
+    $9::text[]
+) AS new (
+    completion_id, revision, body_hash, result, completed_on, accepted_at, claimable_from, warnings, event
+)
+"""
+
+ONE_COMPLETION: Final = """
+SELECT r.event, r.warnings, array(
+    SELECT jsonb_build_object('revision', every.revision, 'accepted_at', every.event -> 'accepted_at')
+    FROM completion_revision AS every WHERE every.completion_id = c.completion_id ORDER BY every.revision
+) AS revisions
+FROM completion AS c
+CROSS JOIN LATERAL (
+    SELECT event, warnings FROM completion_revision WHERE completion_id = c.completion_id
+    ORDER BY revision DESC LIMIT 1
+) AS r
+WHERE c.member = $1 AND c.reference = $2
+"""
+
+COMPLETIONS_OF_MEMBER: Final = """
+SELECT r.event, r.warnings
+FROM (SELECT completion_id, reference FROM completion WHERE member = $1 AND reference > $2
+      ORDER BY reference LIMIT $3) AS c
+CROSS JOIN LATERAL (
+    SELECT event, warnings FROM completion_revision WHERE completion_id = c.completion_id
+    ORDER BY revision DESC LIMIT 1
+) AS r
+ORDER BY c.reference
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRevision:
+    """An accepted revision of a completion: what its answer says, and what the next revision is compared with."""
+
+    completion_id: UUID
+    reference: str
+    revision: int
+    body_hash: str
+    outcome: Outcome
+    accepted_at: datetime
+    is_matchable: bool
+    missing_elements: Sequence[str]
+    warnings: Sequence[str]
+
+
+@dataclass(slots=True)
+class Completion:
+    """A completion as far as it is needed: whose it is, its newest revision, and those that were asked for."""
+
+    learner_id: UUID
+    learner_reference: str
+    revisions: dict[int, StoredRevision] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> StoredRevision:
+        """The revision with the highest number."""
+        return self.revisions[max(self.revisions)]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCompletion:
+    """A completion that nobody has published before."""
+
+    completion_id: UUID
+    member: str
+    reference: str
+    learner_id: UUID
+    learner_reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """A revision to be stored, with its event as JSON text."""
+
+    stored: StoredRevision
+    event: str
+    warnings: str
+
+
+async def completions(connection: Connection, asked: Iterable[tuple[UUID, int]]) -> dict[UUID, Completion]:
+    """The completions that are known of those asked for, each with its newest revision and the one asked for."""
+    known: dict[UUID, Completion] = {}
+    for row in await connection.fetch(COMPLETIONS, *columns(list(asked), 2)):
+        completion = known.setdefault(row["completion_id"], Completion(row["learner_id"], row["learner_reference"]))
+        completion.revisions[row["revision"]] = _stored(row)
+    return known
+
+
+def _stored(row: asyncpg.Record) -> StoredRevision:
+    return StoredRevision(
+        completion_id=row["completion_id"],
+        reference=row["reference"],
+        revision=row["revision"],
+        body_hash=row["body_hash"],
+        outcome=Outcome(row["result"], row["completed_on"], row["claimable_from"]),
+        accepted_at=row["accepted_at"],
+        is_matchable=row["is_matchable"],
+        missing_elements=row["missing_elements"],
+        warnings=row["warnings"],
+    )
+
+
+async def add_completions(
+    connection: Connection, new: Sequence[NewCompletion], revisions: Sequence[NewRevision]
+) -> None:
+    """Store completions and revisions. Raises asyncpg.UniqueViolationError where somebody else stored one first."""
+    if new:
+        rows: list[tuple[Any, ...]] = [
+            (one.completion_id, one.member, one.reference, one.learner_id, one.learner_reference) for one in new
+        ]
+        await connection.execute(INSERT_COMPLETIONS, *columns(rows, 5))
+    if revisions:
+        await connection.execute(INSERT_REVISIONS, *columns([_revision_row(one) for one in revisions], 9))
+
+
+def _revision_row(new: NewRevision) -> tuple[UUID, int, str, str, date, datetime, datetime, str, str]:
+    stored, outcome = new.stored, new.stored.outcome
+    return (
+        stored.completion_id,
+        stored.revision,
+        stored.body_hash,
+        outcome.result,
+        outcome.completed_on,
+        stored.accepted_at,
+        outcome.claimable_from,
+        new.warnings,
+        new.event,
+    )
+
+
+async def completion_of(connection: Connection, member_id: str, reference: str) -> Mapping[str, Any] | None:
+    """A member's completion: the event of its newest revision, its warnings, and what revisions there are."""
+    row = await connection.fetchrow(ONE_COMPLETION, member_id, reference)
+    return dict(row) if row else None
+
+
+async def completions_of(connection: Connection, member_id: str, *, after: str, limit: int) -> list[Mapping[str, Any]]:
+    """A member's completions whose references follow `after`, by reference, each at its newest revision."""
+    return [dict(row) for row in await connection.fetch(COMPLETIONS_OF_MEMBER, member_id, after, limit)]
+
+
+# --- identifiers of learners -----------------------------------------------------------------------------------------
+
+IDENTIFIERS: Final = """
+SELECT reference, is_placeholder, learner_id FROM learner_identifier
+WHERE member = $1 AND reference = ANY ($2::text[])
+"""
+
+INSERT_IDENTIFIERS: Final = """
+INSERT INTO learner_identifier (member, reference, is_placeholder, learner_id, scheme, identifier, first_seen_at)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::boolean[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[]
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """Whom a member means by one of its references; the only place where an identifier is stored."""
+
+    member: str
+    reference: str
+    is_placeholder: bool
+    learner_id: UUID
+    scheme: str
+    identifier: str
+    first_seen_at: datetime
+
+
+async def identified(connection: Connection, member_id: str, references: Iterable[str]) -> dict[tuple[str, bool], UUID]:
+    """Whom a member has meant by its references so far: learner by reference and whether it was a placeholder's."""
+    rows = await connection.fetch(IDENTIFIERS, member_id, list(references))
+    return {(row["reference"], row["is_placeholder"]): row["learner_id"] for row in rows}
+
+
+async def add_identifiers(connection: Connection, new: Sequence[Identifier]) -> None:
+    """Store identifiers. Raises asyncpg.UniqueViolationError where somebody else stored one first."""
+    if new:
+        rows: list[tuple[Any, ...]] = [
+            (
+                one.member,
+                one.reference,
+                one.is_placeholder,
+                one.learner_id,
+                one.scheme,
+                one.identifier,
+                one.first_seen_at,
+            )
+            for one in new
+        ]
+        await connection.execute(INSERT_IDENTIFIERS, *columns(rows, 7))
