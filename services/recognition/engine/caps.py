@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from services.recognition.engine.clauses import by_award
-from services.recognition.engine.conversion import Converted, floored
+from services.recognition.engine.conversion import Converted
 from services.recognition.engine.grounds import permission_for
 from services.recognition.engine.matching import Match
 from services.recognition.engine.model import Agreement, Award, Case, Ground, Ledger, Line, State
-from services.recognition.engine.numbers import text_of_number
+from services.recognition.engine.numbers import floored, text_of_number, total
 from services.recognition.engine.offers import offers_of
 
 
@@ -130,12 +130,12 @@ def _claimant(converted: Converted, agreement: Agreement, award: Award, rooms: R
         for used in converted.match.used
         for use in used.completion.already_used_for
     )
-    needs: dict[Cap, Fraction] = {}
-    for cap in rooms:
-        for line in converted.lines:
-            if cap.covers(line, reused_at_same_level=reused):
-                needs[cap] = needs.get(cap, Fraction(0)) + line.credits
-    return _Claimant(converted, reused, needs)
+    return _Claimant(converted, reused, _together(_needs(line, rooms, reused) for line in converted.lines))
+
+
+def _needs(line: Line, rooms: Rooms, reused_at_same_level: bool) -> dict[Cap, Fraction]:
+    """What the line takes of each cap that it is under."""
+    return {cap: line.credits for cap in rooms if cap.covers(line, reused_at_same_level=reused_at_same_level)}
 
 
 def _take(rooms: Rooms, needs: Mapping[Cap, Fraction]) -> None:
@@ -148,12 +148,13 @@ def _in_the_way(needs: Mapping[Cap, Fraction], rooms: Rooms) -> list[_Obstacle]:
     return [_Obstacle(cap, rooms[cap], credits_) for cap, credits_ in needs.items() if credits_ > rooms[cap]]
 
 
-def _together(claimants: Iterable[_Claimant]) -> dict[Cap, Fraction]:
-    needs: dict[Cap, Fraction] = {}
-    for claimant in claimants:
-        for cap, credits_ in claimant.needs.items():
-            needs[cap] = needs.get(cap, Fraction(0)) + credits_
-    return needs
+def _together(several: Iterable[Mapping[Cap, Fraction]]) -> dict[Cap, Fraction]:
+    """What they need of each cap, taken together."""
+    together: dict[Cap, Fraction] = {}
+    for needs in several:
+        for cap, credits_ in needs.items():
+            together[cap] = together[cap] + credits_ if cap in together else credits_
+    return together
 
 
 def _grant_whole_units(
@@ -164,7 +165,7 @@ def _grant_whole_units(
         claimant.obstacles = _in_the_way(claimant.needs, rooms)
     rest = [claimant for claimant in claimants if not claimant.obstacles]
 
-    overrun = _in_the_way(_together(rest), rooms)
+    overrun = _in_the_way(_together(claimant.needs for claimant in rest), rooms)
     if not overrun:  # (b)
         for claimant in rest:
             claimant.is_granted_whole(rooms)
@@ -185,7 +186,7 @@ def _grant_whole_units(
 
 
 def _offers(waiting: Sequence[_Claimant], rooms: Rooms) -> list[list[Match]]:
-    credits_ = [sum((line.credits for line in claimant.converted.lines), Fraction(0)) for claimant in waiting]
+    credits_ = [total(line.credits for line in claimant.converted.lines) for claimant in waiting]
     sets = offers_of([claimant.needs for claimant in waiting], credits_, rooms)
     return [[waiting[position].converted.match for position in chosen] for chosen in sets]
 
@@ -199,11 +200,7 @@ def _grant_split(claimants: Iterable[_Claimant], rooms: Rooms, step: Fraction | 
         left = dict(rooms)
         slots_first = sorted(claimant.converted.lines, key=lambda line: not claimant.converted.fills_a_slot(line))
         for line in slots_first:
-            needs = {
-                cap: line.credits
-                for cap in left
-                if cap.covers(line, reused_at_same_level=claimant.reused_at_same_level)
-            }
+            needs = _needs(line, left, claimant.reused_at_same_level)
             in_the_way = _in_the_way(needs, left)
             claimant.obstacles += in_the_way
             if in_the_way and claimant.converted.fills_a_slot(line):
@@ -219,16 +216,12 @@ def _grant_split(claimants: Iterable[_Claimant], rooms: Rooms, step: Fraction | 
 
 def _grant_excess(claimants: Iterable[_Claimant], rooms: Rooms, award: Award) -> None:
     """Excess lines come last: granted if they fit every room beside all lines that wait for a choice."""
-    _take(rooms, _together(claimant for claimant in claimants if claimant.overrun))
+    _take(rooms, _together(claimant.needs for claimant in claimants if claimant.overrun))
     for claimant in claimants:
         excess = claimant.converted.excess
         if excess is None or not claimant.lines:
             continue
-        needs = {
-            cap: excess.credits
-            for cap in rooms
-            if cap.covers(excess, reused_at_same_level=claimant.reused_at_same_level)
-        }
+        needs = _needs(excess, rooms, claimant.reused_at_same_level)
         in_the_way = _in_the_way(needs, rooms)
         if in_the_way:
             claimant.grounds.append(_excess_does_not_fit(in_the_way[0], award))

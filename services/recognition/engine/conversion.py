@@ -17,7 +17,7 @@ from services.recognition.engine.model import (
     RuleLine,
     State,
 )
-from services.recognition.engine.numbers import text_of_number
+from services.recognition.engine.numbers import floored, text_of_number, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Converted:
     @property
     def credits(self) -> Fraction:
         """All lines together, the excess line too."""
-        return _sum(self.lines) + (self.excess.credits if self.excess else 0)
+        return _sum(self.lines if self.excess is None else (*self.lines, self.excess))
 
     def fills_a_slot(self, line: Line) -> bool:
         """Whether the line fills a slot of a rule; the slot of a line like for like is only a name."""
@@ -50,11 +50,6 @@ def converted_credits(completion: Completion, agreement: Agreement) -> Fraction:
     return completion.credits * ratio
 
 
-def floored(credits_: Fraction, step: Fraction | None) -> Fraction:
-    """The greatest multiple of the step that is not above; without a step nothing is lost."""
-    return credits_ if step is None else credits_ // step * step
-
-
 def convert(match: Match, agreement: Agreement) -> Converted:
     """What a match gives under the agreement: never more than its source, and never rounded up."""
     if match.grants is None:
@@ -65,7 +60,7 @@ def convert(match: Match, agreement: Agreement) -> Converted:
         return _rounded(match, lines, None, (), agreement)
 
     level = min(used.level for used in match.used)
-    source = sum((used.credits for used in match.used), Fraction(0))
+    source = total(used.credits for used in match.used)
     lines = tuple(_granted_line(line, level) for line in match.grants)
     grounds = [
         _counts_at_the_named_levels(match.grants, level, agreement),
@@ -117,7 +112,7 @@ def _grants_at_most_the_source(
         )
     for named in sorted({line.level for line in match.grants or () if line.level is not None}):
         granted = _sum(line for line in lines if line.level >= named)
-        earned = sum((used.credits for used in match.used if used.level >= named), Fraction(0))
+        earned = total(used.credits for used in match.used if used.level >= named)
         if granted > earned:
             return by_agreement(
                 agreement,
@@ -152,17 +147,12 @@ def _rounded(
     ROUNDED_TO_NOTHING (DECLINED) where no line is left, an excess line aside.
     """
     step = agreement.credit_step
-    before = Converted(match, lines, excess, grounds)
-    kept = tuple(_floored_line(line, step) for line in lines)
-    after = Converted(
-        match,
-        tuple(line for line in kept if line.credits > 0),
-        _floored_line(excess, step) if excess is not None and floored(excess.credits, step) > 0 else None,
-        grounds,
-    )
-    found = list(grounds)
-    if step is not None and after.credits < before.credits:
-        found.append(
+    floored_lines = tuple(_floored_line(line, step) for line in lines)
+    floored_excess = None if excess is None else _floored_line(excess, step)
+    kept = tuple(line for line in floored_lines if line.credits > 0)
+    if step is not None and (floored_lines != lines or floored_excess != excess):
+        before, after = (Converted(match, *both, ()) for both in ((lines, excess), (floored_lines, floored_excess)))
+        grounds += (
             by_agreement(
                 agreement,
                 "/credit_step",
@@ -171,10 +161,10 @@ def _rounded(
                 step=text_of_number(step),
                 before=text_of_number(before.credits),
                 after=text_of_number(after.credits),
-            )
+            ),
         )
-    if not after.lines:
-        found.append(
+    if not kept:
+        grounds += (
             by_agreement(
                 agreement,
                 "/credit_step",
@@ -182,19 +172,23 @@ def _rounded(
                 State.DECLINED,
                 before=text_of_number(_sum(lines)),
                 after="0",
-            )
+            ),
         )
-    return replace(after, grounds=tuple(found))
+    return Converted(
+        match, kept, floored_excess if floored_excess is not None and floored_excess.credits > 0 else None, grounds
+    )
 
 
 def _floored_line(line: Line, step: Fraction | None) -> Line:
     credits_ = floored(line.credits, step)
-    return line if credits_ == line.credits else replace(line, credits=credits_)
+    return line if credits_ is line.credits else replace(line, credits=credits_)
 
 
 def minimum_claim_is_reached(converted: Sequence[Converted], agreement: Agreement, ledger: Ledger) -> Ground | None:
     """BELOW_MIN_CLAIM (INCOMPLETE): `imported` and all lines of all remaining matches are less than `minimum_claim`."""
-    claimed = ledger.imported + sum((one.credits for one in converted), Fraction(0))
+    if ledger.imported >= agreement.minimum_claim:
+        return None
+    claimed = ledger.imported + total(one.credits for one in converted)
     if claimed >= agreement.minimum_claim:
         return None
     return by_agreement(
@@ -208,4 +202,4 @@ def minimum_claim_is_reached(converted: Sequence[Converted], agreement: Agreemen
 
 
 def _sum(lines: Iterable[Line]) -> Fraction:
-    return sum((line.credits for line in lines), Fraction(0))
+    return total(line.credits for line in lines)

@@ -1,6 +1,7 @@
 """Exact numbers as text: an integer, a terminating decimal, or `n/d` in lowest terms (decision.md, State)."""
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
@@ -31,6 +32,22 @@ def text_of_number(number: Fraction | int) -> str:
     digits = str(abs(numerator) * 10**places // denominator).rjust(places + 1, "0")
     sign = "-" if numerator < 0 else ""
     return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def total(numbers: Iterable[Fraction]) -> Fraction:
+    """The sum; of one number, that number (which is most of the sums there are, and adding rationals is slow)."""
+    so_far: Fraction | None = None
+    for number in numbers:
+        so_far = number if so_far is None else so_far + number
+    return Fraction(0) if so_far is None else so_far
+
+
+def floored(number: Fraction, step: Fraction | None) -> Fraction:
+    """The greatest multiple of the step (above 0) that is not above the number; without a step, the number."""
+    if step is None:
+        return number
+    steps, loss = divmod(number.numerator * step.denominator, number.denominator * step.numerator)
+    return Fraction(steps * step.numerator, step.denominator) if loss else number
 
 
 def _decimal_places(denominator: int) -> int | None:
