@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from chassis.problems import Fault
 from contracts.event import Framework, LearningOpportunityId, MemberId, Reference, Revision, Text, plain
 from contracts.provider_completion import Result
 from contracts.provider_learning_opportunity import Kind
@@ -25,14 +26,6 @@ from services.provider.domain.marks import Scale
 _CREDIT: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,2})?")
 _MARK: Final = re.compile(r"-?[0-9]{1,4}(\.[0-9]{1,4})?")
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-class Fault(NamedTuple):
-    """One thing that is wrong with what was sent: where, what stands there, and what would be right."""
-
-    field: str
-    value: object
-    expected: str
 
 
 def _credit(value: object) -> Decimal:

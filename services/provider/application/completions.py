@@ -16,13 +16,13 @@ from chassis.clock import Clock
 from chassis.crash import crash_point
 from chassis.database import Connection, Pool, in_transaction
 from chassis.outbox import LARGEST_EVENT, Outgoing
+from chassis.problems import Fault, Problem, invalid
 from contracts import provider_completion as contract
 from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
 from services.provider import store
 from services.provider.application.identity import Identify, Learner
-from services.provider.application.refusal import Refusal
-from services.provider.documents import CompletionDocument, Fault
+from services.provider.documents import CompletionDocument
 from services.provider.domain.description import NOTHING_STATED, Description, missing_from_completion
 from services.provider.domain.naming import Named
 from services.provider.domain.revisions import Outcome, Standing, claimable_from, standing
@@ -51,7 +51,7 @@ class Accepted:
     is_new: bool
 
 
-Answer = Accepted | Refusal
+Answer = Accepted | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class PublishCompletions:
         claims: dict[int, _Claim] = {}
         for nth, row in enumerate(rows):
             judged = self._judge(member, row)
-            if isinstance(judged, Refusal):
+            if isinstance(judged, Problem):
                 answers[nth] = judged
             else:
                 claims[nth] = judged
@@ -90,7 +90,7 @@ class PublishCompletions:
             crash_point("provider_after_commit")
         return [answers[nth] for nth in range(len(rows))]
 
-    def _judge(self, member: str, row: Row) -> "_Claim | Refusal":
+    def _judge(self, member: str, row: Row) -> "_Claim | Problem":
         """What can be said of a row without looking at what is stored."""
         document = row.document
         faults = list(document.faults())
@@ -107,7 +107,7 @@ class PublishCompletions:
         if isinstance(learner, Fault):
             faults.append(learner)
         if faults or isinstance(learner, Fault):
-            return Refusal("invalid", "; ".join(f"{one.field}: {one.expected}" for one in faults), tuple(faults))
+            return invalid(faults)
         return _Claim(row, completion_id(member, row.reference), learner, document.body_hash(str(learner.learner_id)))
 
     async def _store(self, member: str, claims: dict[int, _Claim], traceparent: str | None) -> dict[int, Answer]:
@@ -168,6 +168,7 @@ class _Batch:
             learner = (claim.learner.learner_id, document.learner.reference)
             if learner != (completion.learner_id, completion.learner_reference):
                 return _conflict(
+                    "learner-differs",
                     "A completion's learner never changes: revoke this one and use a new reference.",
                     Fault("learner", document.learner.reference, "the learner that the completion was published for"),
                     completion.newest,
@@ -183,6 +184,7 @@ class _Batch:
                     return Accepted(same, is_new=False)
                 case Standing.OTHER_BODY if same is not None:
                     return _conflict(
+                        "revision-differs",
                         f"Revision {number} is stored with another body.",
                         Fault(
                             "revision",
@@ -193,13 +195,14 @@ class _Batch:
                     )
                 case Standing.TOO_LOW:
                     return _conflict(
+                        "revision-too-low",
                         f"Revision {number} was never stored, and a newer one is.",
                         Fault("revision", number, f"{completion.newest.revision + 1} or higher"),
                         completion.newest,
                     )
         return self._objection_to_name(claim) or self._add(claim, completion)
 
-    def _objection_to_name(self, claim: _Claim) -> Refusal | None:
+    def _objection_to_name(self, claim: _Claim) -> Problem | None:
         reference = claim.row.document.learner.reference
         objection = self.named[reference].objection_to(
             claim.learner.learner_id, is_placeholder=claim.learner.is_placeholder
@@ -208,16 +211,19 @@ class _Batch:
             return None
         if objection == "known":
             fault = Fault("learner.identifier", claim.learner.identifier, "the identifier that you gave before")
-            return Refusal("conflict", f"Learner {reference} is known by an identifier.", (fault,))
+            return Problem(
+                409, f"Learner {reference} is known by an identifier.", name="learner-differs", errors=[fault]
+            )
         fault = Fault(
             "learner.identifier",
             claim.learner.identifier,
             "the identifier that you gave for this learner before; for another learner, another reference",
         )
-        return Refusal(
-            "conflict",
+        return Problem(
+            409,
             f"Your reference {reference} stands for a learner with another identifier; two learners are never merged.",
-            (fault,),
+            name="learner-differs",
+            errors=[fault],
         )
 
     def _add(self, claim: _Claim, completion: Completion | None) -> Answer:
@@ -253,9 +259,7 @@ class _Batch:
         event = _event(self.member, claim, stored, stated)
         payload = event.to_bytes()
         if len(payload) > LARGEST_EVENT:
-            return Refusal(
-                "too_large", f"A completion that fills {len(payload)} bytes; at most {LARGEST_EVENT} can be passed on."
-            )
+            return Problem(413, f"The completion fills {len(payload)} bytes; at most {LARGEST_EVENT} can be passed on.")
         self.events.append(event)
         self.revisions.append(NewRevision(stored, payload.decode(), orjson.dumps(warnings).decode()))
         self._note(claim, stored, completion)
@@ -362,5 +366,5 @@ def instant(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _conflict(detail: str, fault: Fault, stored: StoredRevision) -> Refusal:
-    return Refusal("conflict", detail, (fault,), answer_of(stored))
+def _conflict(name: str, detail: str, fault: Fault, stored: StoredRevision) -> Problem:
+    return Problem(409, detail, name=name, errors=[fault], more={"stored": answer_of(stored)})

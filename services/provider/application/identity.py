@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.provider.documents import Fault, LearnerDocument
+from chassis.problems import Fault
+from services.provider.documents import LearnerDocument
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from chassis import outbox
 from chassis.clock import Clock
 from chassis.database import Connection, Pool, in_transaction
 from chassis.outbox import EventTooLarge, Outgoing
+from chassis.problems import Fault, Problem, forbidden, invalid
 from contracts.provider_learning_opportunity import LearningOpportunityPublished
 from services.provider import store
 from services.provider.application.completions import instant
-from services.provider.application.refusal import Refusal
-from services.provider.documents import Fault, LearningOpportunityDocument
+from services.provider.documents import LearningOpportunityDocument
 from services.provider.domain.description import missing_from_catalogue
 from services.provider.domain.revisions import Standing, standing
 from services.provider.store import LearningOpportunity
@@ -38,36 +38,38 @@ class PublishLearningOpportunity:
         learning_opportunity_id: str,
         document: LearningOpportunityDocument,
         traceparent: str | None,
-    ) -> Published | Refusal:
+    ) -> Published | Problem:
         """Accept the revision, answer a repeat, or say why not.
 
-        Refused as `foreign` where the id begins with another member's, as `invalid` where it begins with nobody's.
+        A Problem: 403 where the id begins with another member's, 422 where it begins with nobody's.
         """
         faults = tuple(document.faults())
 
-        async def work(connection: Connection) -> Published | Refusal:
+        async def work(connection: Connection) -> Published | Problem:
             refusal = await self._objection_to_id(connection, member, learning_opportunity_id)
             if refusal is not None:
                 return refusal
             if faults:
-                return Refusal("invalid", "; ".join(f"{one.field}: {one.expected}" for one in faults), faults)
+                return invalid(faults)
             return await self._publish(connection, member, learning_opportunity_id, document, traceparent)
 
         try:
             return await in_transaction(self._pool, work)
         except EventTooLarge as error:
-            return Refusal("too_large", str(error))
+            return Problem(413, str(error))
 
     async def _objection_to_id(
         self, connection: Connection, member: str, learning_opportunity_id: str
-    ) -> Refusal | None:
+    ) -> Problem | None:
         prefix = learning_opportunity_id.partition(":")[0]
         if await store.member(connection, prefix) is None:
             expected = f"an id that begins with your own, `{member}:`, once the consortium has entered you"
             fault = Fault("id", learning_opportunity_id, expected)
-            return Refusal("invalid", f"No member of the consortium has the id {prefix}.", (fault,))
+            return invalid([fault], f"No member of the consortium has the id {prefix}.")
         if prefix != member:
-            return Refusal("foreign", f"Learning opportunities that begin with `{prefix}:` are that member's.")
+            return forbidden(
+                f"Learning opportunities that begin with `{prefix}:` are that member's.", name="another-members"
+            )
         return None
 
     async def _publish(
@@ -77,7 +79,7 @@ class PublishLearningOpportunity:
         learning_opportunity_id: str,
         document: LearningOpportunityDocument,
         traceparent: str | None,
-    ) -> Published | Refusal:
+    ) -> Published | Problem:
         await store.lock_learning_opportunity(connection, learning_opportunity_id)
         known = await store.opportunity_revisions(
             connection, learning_opportunity_id, document.version, document.revision
@@ -93,9 +95,11 @@ class PublishLearningOpportunity:
                 return Published(same, is_new=False)
             case Standing.OTHER_BODY if same is not None and newest is not None:
                 expected = f"the body as it was stored, or revision {newest + 1}"
-                return _conflict(f"Revision {document.revision} is stored with another body.", document, expected, same)
+                detail = f"Revision {document.revision} is stored with another body."
+                return _conflict("revision-differs", detail, document, expected, same)
             case Standing.TOO_LOW if newest is not None:
                 return _conflict(
+                    "revision-too-low",
                     f"Revision {document.revision} was never stored, and a newer one is.",
                     document,
                     f"{newest + 1} or higher",
@@ -117,9 +121,10 @@ class PublishLearningOpportunity:
 
 
 def _conflict(
-    detail: str, document: LearningOpportunityDocument, expected: str, stored: LearningOpportunity
-) -> Refusal:
-    return Refusal("conflict", detail, (Fault("revision", document.revision, expected),), as_answer(stored))
+    name: str, detail: str, document: LearningOpportunityDocument, expected: str, stored: LearningOpportunity
+) -> Problem:
+    fault = Fault("revision", document.revision, expected)
+    return Problem(409, detail, name=name, errors=[fault], more={"stored": as_answer(stored)})
 
 
 def _event(stored: LearningOpportunity, document: LearningOpportunityDocument) -> LearningOpportunityPublished:

@@ -8,11 +8,11 @@ from chassis import outbox
 from chassis.clock import Clock
 from chassis.database import Connection, Pool, in_transaction, transaction
 from chassis.outbox import Outgoing
+from chassis.problems import Problem, invalid
 from contracts import provider_member as contract
 from contracts.provider_member import MemberRegistered
 from services.provider import store
 from services.provider.application.completions import instant
-from services.provider.application.refusal import Refusal
 from services.provider.documents import MemberDocument
 from services.provider.store import Member
 
@@ -26,16 +26,16 @@ class RegisterMember:
 
     async def __call__(
         self, member_id: str, document: MemberDocument, *, seen: int | None, traceparent: str | None
-    ) -> Member | Refusal:
+    ) -> Member | Problem:
         """Store the next revision. `seen` is the revision that is to be changed; None enters a new member.
 
-        A change that changes nothing gives the revision there is. Refused as `stale` where another revision is stored.
+        A change that changes nothing gives the revision there is. A Problem (412) where another revision is stored.
         """
         faults = tuple(document.faults())
         if faults:
-            return Refusal("invalid", "; ".join(f"{one.field}: {one.expected}" for one in faults), faults)
+            return invalid(faults)
 
-        async def work(connection: Connection) -> Member | Refusal:
+        async def work(connection: Connection) -> Member | Problem:
             newest = await store.member(connection, member_id)
             if (newest.revision if newest else None) != seen:
                 return _stale(newest)
@@ -54,10 +54,10 @@ class RegisterMember:
                 return _stale(await store.member(connection, member_id))
 
 
-def _stale(newest: Member | None) -> Refusal:
+def _stale(newest: Member | None) -> Problem:
     if newest is None:
-        return Refusal("stale", "There is no such member yet; If-None-Match: * enters it.")
-    return Refusal("stale", f"The member is at revision {newest.revision}.", stored=as_answer(newest))
+        return Problem(412, "There is no such member yet; If-None-Match: * enters it.")
+    return Problem(412, f"The member is at revision {newest.revision}.", more={"stored": as_answer(newest)})
 
 
 def _event(member: Member, document: MemberDocument) -> MemberRegistered:
