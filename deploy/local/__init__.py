@@ -1,0 +1,1 @@
+"""Concord on a plain machine: docker-compose.yml without Docker."""

@@ -1,0 +1,106 @@
+"""Prepares an installation once: databases, roles, migrations and topics. `python -m deploy.setup`, as often as wanted.
+
+Each service has a database of its own and two roles: `<service>_owner` runs the migrations and owns the tables,
+`<service>` is what the service logs in as and has only the rights that the migrations grant (design decision 20).
+"""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import asyncpg
+import structlog
+
+from chassis import migrate, topics
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def alone(superuser_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A superuser's connection whose holder is the only one that prepares this server."""
+    connection = await asyncpg.connect(superuser_url, timeout=10)
+    try:
+        await connection.execute("SELECT pg_advisory_lock(hashtext('concord setup'))")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def ensure_role(connection: "asyncpg.Connection[asyncpg.Record]", role: str, password: str) -> None:
+    """A role that may log in with this password and has no other right by itself."""
+    known = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role)
+    rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
+    await _execute(connection, f"{'ALTER' if known else 'CREATE'} ROLE %I {rights} PASSWORD %L", role, password)
+
+
+async def ensure_database(
+    connection: "asyncpg.Connection[asyncpg.Record]", database: str, *, owner: str, user: str
+) -> None:
+    """A database of this owner that nobody but its owner and this user may enter, and in which only the owner makes."""
+    if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
+        await _execute(connection, "CREATE DATABASE %I OWNER %I", database, owner)
+    await _execute(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", database)
+    await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, user)
+
+
+async def _execute(connection: "asyncpg.Connection[asyncpg.Record]", form: str, *values: str) -> None:
+    # These statements take no parameters; the server itself quotes what stands in them.
+    statement = await connection.fetchval("SELECT format($1, VARIADIC $2::text[])", form, list(values))
+    await connection.execute(statement)
+
+
+def as_role(url: str, role: str, password: str, database: str) -> str:
+    """The same server's address for another role and database."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(password)}@{host}", path=f"/{quote(database)}"))
+
+
+def variable(service: str) -> str:
+    """The environment variable with the address under which a service reaches its database."""
+    return f"{service.upper()}_DATABASE_URL"
+
+
+async def prepare_databases(superuser_url: str, service_urls: Mapping[str, str]) -> None:
+    """Make each service's roles and database, with the names and passwords of its address, and migrate it."""
+    async with alone(superuser_url) as connection:
+        for service, url in service_urls.items():
+            parts = urlsplit(url)
+            if parts.username is None or parts.password is None or len(parts.path) < 2:
+                raise ValueError(f"{variable(service)} must name a role, its password and a database")
+            role, database = unquote(parts.username), unquote(parts.path[1:])
+            owner = f"{role}_owner"
+            # The owner is used here alone, so its password is a new one each time, and kept nowhere.
+            owner_password = secrets.token_urlsafe(24)
+            await ensure_role(connection, owner, owner_password)
+            await ensure_role(connection, role, unquote(parts.password))
+            await ensure_database(connection, database, owner=owner, user=role)
+            await migrate.upgrade(service, as_role(superuser_url, owner, owner_password, database))
+            log.info("database is ready", service=service, database=database)
+
+
+async def prepare(environment: Mapping[str, str]) -> None:
+    """Everything that an installation needs before its services start. Raises KeyError naming a missing variable."""
+    urls = {service: environment[variable(service)] for service in migrate.SERVICES}
+    await prepare_databases(environment["POSTGRES_OWNER_URL"], urls)
+    created = await topics.create(
+        environment["KAFKA_BOOTSTRAP_SERVERS"], replication=int(environment.get("KAFKA_REPLICATION", "1"))
+    )
+    log.info("topics are ready", created=created)
+
+
+def main() -> None:
+    """Prepare what the environment names; the exit code is 1 where that fails."""
+    try:
+        asyncio.run(prepare(os.environ))
+    except KeyError as missing:
+        sys.exit(f"{missing.args[0]} is not set")
+
+
+if __name__ == "__main__":
+    main()
