@@ -1,18 +1,21 @@
 """One batch in one transaction: fences, locks, order, and what is set aside (design.md, steps 2 to 6)."""
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from chassis.batch import Batch
-from chassis.database import Pool, transaction
+from chassis.database import Connection, Pool, transaction
 from chassis.fence import Gap
 from contracts.learner_record_enrolment import EnrolmentRecorded
+from tests.eventually import eventually
 from tests.integration.chassis.ground import (
     NOW,
     CountingDesk,
+    CountingWork,
     Logged,
     effects,
     enrolment,
@@ -44,45 +47,48 @@ async def test_an_older_revision_is_ignored_and_counted(pool: Pool) -> None:
     assert tuple(fence) == (2, 1, 1, 0)
 
 
-async def test_two_consumers_whose_partition_has_no_fence_yet_apply_its_first_batch_once(pool: Pool) -> None:
-    learner = uuid4()
-    records = log_of([enrolment(learner, f"E-{n}") for n in range(20)])
-    first_has_locked, first_may_go = asyncio.Event(), asyncio.Event()
+class SlowDesk(CountingDesk):
+    """Says when it has read, and writes when it may."""
 
-    class Slow(CountingDesk):
-        async def write(self, connection, works):  # type: ignore[no-untyped-def]
-            first_has_locked.set()
-            await first_may_go.wait()
-            await super().write(connection, works)
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_read, self.may_write = asyncio.Event(), asyncio.Event()
 
-    first = asyncio.create_task(handle(pool, records, desk=Slow()))
-    await first_has_locked.wait()
+    async def write(self, connection: Connection, works: Sequence[CountingWork]) -> None:
+        self.has_read.set()
+        await self.may_write.wait()
+        await super().write(connection, works)
+
+
+@pytest.mark.parametrize("seen", [0, 5], ids=["without a fence row yet", "with one"])
+async def test_two_consumers_of_one_partition_apply_a_batch_once(pool: Pool, seen: int) -> None:
+    if seen:
+        await handle(pool, log_of([enrolment(uuid4()) for _ in range(seen)]))
+    records = log_of([enrolment(uuid4()) for _ in range(20)], first=seen)
+    desk = SlowDesk()
+    first = asyncio.create_task(handle(pool, records, desk=desk))
+    await desk.has_read.wait()
     second = asyncio.create_task(handle(pool, records))
     await _somebody_waits_for_a_lock(pool)
-    first_may_go.set()
+    desk.may_write.set()
     assert ((await first).dropped, (await second).dropped) == (0, 20)
-    assert len(await effects(pool)) == 20
+    assert len(await effects(pool)) == seen + 20
 
 
-async def test_a_learner_that_comes_on_two_topics_at_once_is_read_after_the_other_committed(pool: Pool) -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["a learner not known yet", "a known learner"])
+async def test_a_learner_that_comes_twice_at_once_is_read_after_the_first_committed(pool: Pool, known: bool) -> None:
     """The state is read in a later statement than the lock: the second sees what the first wrote, and ignores it."""
     learner = uuid4()
-    event = enrolment(learner, "E-1")
-    first_has_locked, first_may_go = asyncio.Event(), asyncio.Event()
-
-    class Slow(CountingDesk):
-        async def write(self, connection, works):  # type: ignore[no-untyped-def]
-            first_has_locked.set()
-            await first_may_go.wait()
-            await super().write(connection, works)
-
-    first = asyncio.create_task(handle(pool, log_of([event], partition=0), desk=Slow()))
-    await first_has_locked.wait()
-    second = asyncio.create_task(handle(pool, log_of([event], partition=1)))
+    if known:
+        await handle(pool, log_of([enrolment(learner, "E-0")], partition=2))
+    desk = SlowDesk()
+    first = asyncio.create_task(handle(pool, log_of([enrolment(learner, "E-1")], partition=0), desk=desk))
+    await desk.has_read.wait()
+    second = asyncio.create_task(handle(pool, log_of([enrolment(learner, "E-1")], partition=1)))
     await _somebody_waits_for_a_lock(pool)
-    first_may_go.set()
+    desk.may_write.set()
     await asyncio.gather(first, second)
-    assert await effects(pool) == [(learner, "E-1", 1)]
+    assert [row for row in await effects(pool) if row[1] == "E-1"] == [(learner, "E-1", 1)]
 
 
 @pytest.mark.parametrize("seen", [0, 3])
@@ -240,8 +246,6 @@ def test_the_desk_of_these_tests_reads_what_it_says() -> None:
 
 
 async def _somebody_waits_for_a_lock(pool: Pool) -> None:
-    from tests.eventually import eventually
-
     async def waits() -> bool:
         async with transaction(pool) as connection:
             return bool(
