@@ -232,16 +232,21 @@ def _grant_excess(claimants: Iterable[_Claimant], rooms: Rooms, award: Award) ->
 
 def _settled(claimant: _Claimant, award: Award) -> Settled:
     state = State.PARTIAL if claimant.lines else State.DECLINED
-    grounds = {
-        (ground.code, ground.clause): ground
-        for ground in (
-            *claimant.converted.grounds,
-            *(_cap_has_room(obstacle, state, award) for obstacle in claimant.obstacles),
-            *(_everything_fits(obstacle, award) for obstacle in claimant.overrun[:1]),
-            *claimant.grounds,
-        )
-    }
-    return Settled(claimant.converted.match, tuple(claimant.lines), tuple(grounds.values()))
+    grounds = [
+        *claimant.converted.grounds,
+        *(_cap_has_room(obstacle, state, award) for obstacle in claimant.obstacles),
+        *(_everything_fits(obstacle, award) for obstacle in claimant.overrun[:1]),
+        *claimant.grounds,
+    ]
+    return Settled(claimant.converted.match, tuple(claimant.lines), _distinct(grounds))
+
+
+def _distinct(grounds: Sequence[Ground]) -> tuple[Ground, ...]:
+    """A code is given once for each clause: the first, which several lines cut by one cap would repeat."""
+    first: dict[tuple[str, str], Ground] = {}
+    for ground in grounds:
+        first.setdefault((ground.code, ground.clause), ground)
+    return tuple(first.values())
 
 
 def _cap_has_room(obstacle: _Obstacle, state: State, award: Award) -> Ground:

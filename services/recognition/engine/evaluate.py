@@ -137,7 +137,10 @@ def _one_rule_claims(involved: Eligible, dispute: Dispute, agreement: Agreement)
 
 def _decision(completion: Completion, grounds: tuple[Ground, ...], agreement: Agreement | None) -> Decision:
     """The worst of all grounds; the mark travels along if something is granted and the agreement carries grades."""
-    state = max((ground.state for ground in grounds), key=lambda state: state.severity, default=State.RECOGNISED)
+    state = State.RECOGNISED
+    for ground in grounds:
+        if ground.state.severity > state.severity:
+            state = ground.state
     carries = agreement is not None and agreement.grade_policy == "carry"
     grade = completion.mark if carries and state in (State.RECOGNISED, State.PARTIAL) else None
     return Decision(completion.id, state, grounds, grade)

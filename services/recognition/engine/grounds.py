@@ -194,14 +194,16 @@ def members_are_not_suspended(claim: Claim, agreement: Agreement) -> Ground | No
 
 
 def agreement_is_in_force(completion: Completion, case: Case) -> Ground | None:
+    """AGREEMENT_NOT_IN_FORCE (REFERRED): there is an agreement, and it is not in force for the completion."""
+    return None if case.agreement is None else agreement_is_in_force_for(completion, case.agreement)
+
+
+def agreement_is_in_force_for(completion: Completion, agreement: Agreement) -> Ground | None:
     """AGREEMENT_NOT_IN_FORCE (REFERRED): the judged date is before the start or after the end.
 
     The start is the earlier of `in_force_from` and `covers_since`. A date after the end does not count if it was
     completed by `in_force_until` and claimed by `in_force_until` + run-off.
     """
-    agreement = case.agreement
-    if agreement is None:
-        return None
     by_claim = agreement.in_force_basis == "claim"
     judged_on = completion.claimed_on if by_claim else completion.completed_on
     basis = "claimed" if by_claim else "completed"
@@ -732,13 +734,14 @@ def grounds_of(completion: Completion, case: Case, leaves_by_course: LeavesByCou
         claim = claim_under(agreement, completion, case.award, leaves_by_course)
     grounds: list[Ground] = []
     for entry in GROUNDS:
-        found: Found = None
         if isinstance(entry, Always):
             found = entry.check(completion, case)
-        elif agreement is not None and claim is not None:
+        elif claim is not None and agreement is not None:
             found = entry.check(claim, agreement)
+        else:
+            continue
         if isinstance(found, Ground):
             grounds.append(found)
-        elif found is not None:
+        elif found:
             grounds.extend(found)
     return tuple(grounds)
