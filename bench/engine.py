@@ -1,4 +1,4 @@
-"""How long an evaluation takes: `python -m bench.engine`. Medians of processor time, so that neighbours do not count."""
+"""How long an evaluation takes: `python -m bench.engine`. Medians of processor time."""
 
 import statistics
 import sys
@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
+from services.recognition.engine.choosing import AgreementIndex, agreement_for
 from services.recognition.engine.evaluate import evaluate
 from services.recognition.engine.model import Agreement, All, Award, Case, Completion, Leaf, Ledger, Rule, RuleLine
 
@@ -71,6 +72,15 @@ def under_rules() -> Case:
     return Case(tuple(completion(number) for number in range(20)), replace(AGREEMENT, rules=rules), AWARD, Ledger())
 
 
+def published(count: int) -> AgreementIndex:
+    """So many bilateral agreements, two versions of each, in as many directions."""
+    index = AgreementIndex()
+    for number in range(count // 2):
+        for version in (1, 2):
+            index.add_bilateral(replace(AGREEMENT, id=f"a{number}", version=version), f"provider-{number}", "receiver")
+    return index
+
+
 def median_of(call: Callable[[], object]) -> float:
     """The median over rounds of the processor time that one call takes, in microseconds."""
     call()
@@ -89,6 +99,13 @@ def main() -> None:
     one, many = like_for_like(), under_rules()
     sys.stdout.write(f"one completion, like for like: {median_of(lambda: evaluate(one)):.1f} µs\n")
     sys.stdout.write(f"20 completions under 50 rules: {median_of(lambda: evaluate(many)):.0f} µs\n")
+    for count in (10, 1_000, 100_000):
+        index = published(count)
+
+        def choose(index: AgreementIndex = index, provider: str = f"provider-{count // 4}") -> Agreement | None:
+            return agreement_for(one.completions, index.candidates(provider, "receiver"))
+
+        sys.stdout.write(f"choosing among {count} agreements: {median_of(choose):.1f} µs\n")
 
 
 if __name__ == "__main__":

@@ -62,13 +62,8 @@ def evaluations_of(
             agreement = agreement_for(open_now, candidates.get(provider, ()))
             place = (True, "", 0) if agreement is None else (False, agreement.id, agreement.version)
             found.setdefault(place, (agreement, []))[1].extend(open_now)
-    return tuple(
-        Evaluation(agreement, tuple(together)) for _, (agreement, together) in sorted(found.items(), key=_place)
-    )
-
-
-def _place(item: tuple[tuple[bool, str, int], object]) -> tuple[bool, str, int]:
-    return item[0]
+    in_order = (found[place] for place in sorted(found))
+    return tuple(Evaluation(agreement, tuple(together)) for agreement, together in in_order)
 
 
 class AgreementIndex:
