@@ -1,6 +1,6 @@
 """A database of each test's own, with the chassis's tables and those of the counting service."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
@@ -9,7 +9,14 @@ from chassis.database import Pool, open_pool
 from chassis.topics import create
 from contracts.catalogue import Topic
 from contracts.learner_record_enrolment import EnrolmentRecorded
+from tests.conftest import Database
 from tests.integration.chassis.ground import lay_tables
+
+
+@pytest.fixture
+async def database_url(database: Callable[[str], Awaitable[Database]]) -> str:
+    """A fresh database without tables, as its owner."""
+    return (await database("chassis")).owner_url
 
 
 @pytest.fixture
