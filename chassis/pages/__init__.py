@@ -1,0 +1,1 @@
+"""Pages for people, shared by the services that have some: sign-in, sessions, safe headers, one look."""
