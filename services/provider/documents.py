@@ -181,10 +181,17 @@ class LearningOpportunityDocument(Document):
 
 
 class LearnerDocument(Document):
-    """Whose completion it is: the identifier that other members know, and the member's own id of the learner."""
+    """Whose completion it is: the identifier that other members know, and the member's own id of the learner.
 
-    scheme: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    identifier: Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    A missing scheme or identifier is refused where the consortium's scheme is known and can be named.
+    """
+
+    scheme: Annotated[
+        str | None, Field(max_length=40, description="The consortium's one identifier scheme; required.")
+    ] = None
+    identifier: Annotated[
+        str | None, Field(max_length=300, description="The learner's identifier in that scheme; required.")
+    ] = None
     reference: Reference
 
 
@@ -270,7 +277,8 @@ class CompletionDocument(Document):
 
         The hash is in events, and an identifier of ten digits would be found from it by trying them all.
         """
-        body = self.model_dump(mode="json", exclude_none=True)
+        # The reference names the completion and is no part of its body, however it was sent.
+        body = self.model_dump(mode="json", exclude_none=True, exclude={"reference"})
         body["learner"] = {"learner_id": learner_id, "reference": self.learner.reference}
         return _hash(body)
 

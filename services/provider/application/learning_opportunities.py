@@ -38,39 +38,35 @@ class PublishLearningOpportunity:
         learning_opportunity_id: str,
         document: LearningOpportunityDocument,
         traceparent: str | None,
-    ) -> Published | Problem:
-        """Accept the revision, answer a repeat, or say why not.
+    ) -> Published:
+        """Accept the revision, or answer a repeat.
 
-        A Problem: 403 where the id begins with another member's, 422 where it begins with nobody's.
+        Raises a Problem: 403 where the id begins with another member's, 422 where it begins with nobody's or values
+        contradict each other, 409 where the revision contradicts what is stored.
         """
         faults = tuple(document.faults())
 
-        async def work(connection: Connection) -> Published | Problem:
-            refusal = await self._objection_to_id(connection, member, learning_opportunity_id)
-            if refusal is not None:
-                return refusal
+        async def work(connection: Connection) -> Published:
+            await self._must_be_own(connection, member, learning_opportunity_id)
             if faults:
-                return invalid(faults)
+                raise invalid(faults)
             return await self._publish(connection, member, learning_opportunity_id, document, traceparent)
 
         try:
             return await in_transaction(self._pool, work)
         except EventTooLarge as error:
-            return Problem(413, str(error))
+            raise Problem(413, str(error)) from None
 
-    async def _objection_to_id(
-        self, connection: Connection, member: str, learning_opportunity_id: str
-    ) -> Problem | None:
+    async def _must_be_own(self, connection: Connection, member: str, learning_opportunity_id: str) -> None:
         prefix = learning_opportunity_id.partition(":")[0]
         if await store.member(connection, prefix) is None:
             expected = f"an id that begins with your own, `{member}:`, once the consortium has entered you"
             fault = Fault("id", learning_opportunity_id, expected)
-            return invalid([fault], f"No member of the consortium has the id {prefix}.")
+            raise invalid([fault], f"No member of the consortium has the id {prefix}.")
         if prefix != member:
-            return forbidden(
+            raise forbidden(
                 f"Learning opportunities that begin with `{prefix}:` are that member's.", name="another-members"
             )
-        return None
 
     async def _publish(
         self,
@@ -79,7 +75,7 @@ class PublishLearningOpportunity:
         learning_opportunity_id: str,
         document: LearningOpportunityDocument,
         traceparent: str | None,
-    ) -> Published | Problem:
+    ) -> Published:
         await store.lock_learning_opportunity(connection, learning_opportunity_id)
         known = await store.opportunity_revisions(
             connection, learning_opportunity_id, document.version, document.revision
@@ -96,9 +92,9 @@ class PublishLearningOpportunity:
             case Standing.OTHER_BODY if same is not None and newest is not None:
                 expected = f"the body as it was stored, or revision {newest + 1}"
                 detail = f"Revision {document.revision} is stored with another body."
-                return _conflict("revision-differs", detail, document, expected, same)
+                raise _conflict("revision-differs", detail, document, expected, same)
             case Standing.TOO_LOW if newest is not None:
-                return _conflict(
+                raise _conflict(
                     "revision-too-low",
                     f"Revision {document.revision} was never stored, and a newer one is.",
                     document,

@@ -6,8 +6,9 @@ import asyncpg
 
 from chassis import outbox
 from chassis.clock import Clock
-from chassis.database import Connection, Pool, in_transaction, transaction
-from chassis.outbox import Outgoing
+from chassis.database import Connection, Pool, in_transaction
+from chassis.http import current_or_stale
+from chassis.outbox import EventTooLarge, Outgoing
 from chassis.problems import Problem, invalid
 from contracts import provider_member as contract
 from contracts.provider_member import MemberRegistered
@@ -25,24 +26,24 @@ class RegisterMember:
         self._clock = clock
 
     async def __call__(
-        self, member_id: str, document: MemberDocument, *, seen: int | None, traceparent: str | None
-    ) -> Member | Problem:
-        """Store the next revision. `seen` is the revision that is to be changed; None enters a new member.
+        self, member_id: str, document: MemberDocument, *, expected: int, traceparent: str | None
+    ) -> Member:
+        """Store the next revision after the `expected` one, which is 0 for a new member.
 
-        A change that changes nothing gives the revision there is. A Problem (412) where another revision is stored.
+        A change that changes nothing gives the revision there is. Raises a Problem: 422 for values that contradict
+        each other, 412 where another revision is stored.
         """
         faults = tuple(document.faults())
         if faults:
-            return invalid(faults)
+            raise invalid(faults)
 
-        async def work(connection: Connection) -> Member | Problem:
+        async def work(connection: Connection) -> Member:
             newest = await store.member(connection, member_id)
-            if (newest.revision if newest else None) != seen:
-                return _stale(newest)
+            current_or_stale(expected, newest.revision if newest else 0)
             body = document.model_dump(mode="json")
             if newest is not None and newest.document == body:
                 return newest
-            stored = Member(member_id, 1 if newest is None else newest.revision + 1, body, self._clock())
+            stored = Member(member_id, expected + 1, body, self._clock())
             await store.add_member(connection, stored)
             await outbox.put(connection, [Outgoing(_event(stored, document), traceparent=traceparent)])
             return stored
@@ -50,14 +51,10 @@ class RegisterMember:
         try:
             return await in_transaction(self._pool, work)
         except asyncpg.UniqueViolationError:
-            async with transaction(self._pool) as connection:
-                return _stale(await store.member(connection, member_id))
-
-
-def _stale(newest: Member | None) -> Problem:
-    if newest is None:
-        return Problem(412, "There is no such member yet; If-None-Match: * enters it.")
-    return Problem(412, f"The member is at revision {newest.revision}.", more={"stored": as_answer(newest)})
+            # Somebody stored the same revision at the same instant; now it is there to be seen.
+            return await in_transaction(self._pool, work)
+        except EventTooLarge as error:
+            raise Problem(413, str(error)) from None
 
 
 def _event(member: Member, document: MemberDocument) -> MemberRegistered:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from services.provider.documents import CompletionDocument, LearningOpportunityDocument, MemberDocument
+from services.provider.documents import CompletionDocument, CompletionLine, LearningOpportunityDocument, MemberDocument
 
 SCALE = {"lowest": "0", "pass": "40", "highest": "100"}
 
@@ -71,7 +71,8 @@ BAD = [
     ("learning_opportunity", {"id": "data-ethics", "version": 1}),
     ("learning_opportunity", {"id": "northbridge:data ethics", "version": 1}),
     ("learning_opportunity", {"id": "northbridge:data-ethics", "version": 2**31}),
-    ("learner", {"scheme": "ULN", "reference": "S-1"}),
+    ("learner", {"scheme": "ULN", "identifier": 9276308686, "reference": "S-1"}),
+    ("learner", {"scheme": "ULN", "identifier": "9276308686"}),
     ("learner", {"scheme": "ULN", "identifier": "9276308686", "reference": ""}),
     ("learner", {"scheme": "ULN", "identifier": "9276308686", "reference": "S\x00"}),
     ("learner", {"scheme": "ULN", "identifier": "9276308686", "reference": "S-1", "name": "Ann"}),
@@ -141,6 +142,11 @@ def test_the_hash_is_of_the_pseudonym_and_not_of_the_identifier() -> None:
     other = completion(learner={"scheme": "ULN", "identifier": "9999999999", "reference": "S-1"})
     assert read(other).body_hash("ann") == read(completion()).body_hash("ann")
     assert read(other).body_hash("bob") != read(completion()).body_hash("ann")
+
+
+def test_a_line_of_a_bulk_request_has_the_body_of_a_single_one() -> None:
+    line = CompletionLine.model_validate_json(orjson.dumps(completion(reference="C-1")))
+    assert line.body_hash("ann") == read(completion()).body_hash("ann")
 
 
 def opportunity(**changes: Any) -> LearningOpportunityDocument:

@@ -1,0 +1,43 @@
+"""The service's REST interface (design decisions 12, 14 and 15)."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from chassis.clock import Clock
+from chassis.database import Pool
+from chassis.http import create_app
+from chassis.identity import Verifier
+from chassis.service import database_answers
+from services.provider.api import completions, learning_opportunities, members
+from services.provider.application.completions import PublishCompletions
+from services.provider.application.identity import Identify
+from services.provider.application.learning_opportunities import PublishLearningOpportunity
+from services.provider.application.members import RegisterMember
+
+DESCRIPTION = """
+What members of the consortium state: who they are, what they offer, and what their learners completed.
+
+Who calls is in the token, and the member with it: everybody acts in their own namespace. A completion and a version of
+a learning opportunity are changed by a higher `revision`; sending a stored revision again gives the answer it had, with
+200 in place of 201.
+"""
+
+
+def create_api(
+    pool: Pool, clock: Clock, verifier: Verifier, identify: Identify, middleware: Sequence[Middleware] = ()
+) -> FastAPI:
+    """The application that serves the interface."""
+    app = create_app(
+        "Concord provider",
+        "1",
+        description=DESCRIPTION,
+        verifier=verifier,
+        checks={"database": lambda: database_answers(pool)},
+        middleware=middleware,
+    )
+    app.include_router(members.routes(pool, RegisterMember(pool, clock)))
+    app.include_router(learning_opportunities.routes(pool, PublishLearningOpportunity(pool, clock)))
+    app.include_router(completions.routes(pool, PublishCompletions(pool, clock, identify)))
+    return app

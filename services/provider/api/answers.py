@@ -1,0 +1,137 @@
+"""What the interface answers; the models describe it, the bytes come from what is stored."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from contracts.event import Framework
+from contracts.provider_completion import Element, Result
+from services.provider.documents import (
+    Colours,
+    LearningOpportunityDocument,
+    LearningOpportunityVersion,
+    MarkScale,
+    MemberDocument,
+    Use,
+)
+
+
+class MemberAnswer(MemberDocument):
+    """A member at its newest revision."""
+
+    member_id: str
+    revision: int
+    accepted_at: datetime
+
+
+class FaceAnswer(BaseModel):
+    """What everybody may see of a member."""
+
+    member_id: str
+    name: str
+    colours: Colours
+
+
+class LearningOpportunityAnswer(LearningOpportunityDocument):
+    """A version of a learning opportunity at one revision."""
+
+    learning_opportunity_id: str
+    member: str
+    missing_elements: list[str] = Field(description="What Annex I asks for and the member did not state.")
+    body_hash: str
+    accepted_at: datetime
+
+
+class VersionNumbers(BaseModel):
+    """A version there is, and its newest revision."""
+
+    version: int
+    revision: int
+
+
+class LearningOpportunityWithVersions(LearningOpportunityAnswer):
+    """The version asked for, or the newest, and which others there are."""
+
+    versions: list[VersionNumbers]
+
+
+class CompletionAnswer(BaseModel):
+    """What became of a revision; the same whenever it is sent again."""
+
+    reference: str
+    completion_id: UUID
+    revision: int
+    body_hash: str = Field(description="SHA-256 of the accepted values; the event of this revision carries it too.")
+    accepted_at: datetime
+    claimable_from: datetime
+    learner_is_matchable: bool = Field(description="False for a placeholder identifier.")
+    missing_elements: list[Element] = Field(
+        description="What neither the completion nor its learning opportunity stated; others refer it for that."
+    )
+    warnings: list[str]
+
+
+class BulkAnswer(CompletionAnswer):
+    """A line's answer where it was accepted; where it was not, the line is a problem with the `reference`."""
+
+    status: int = Field(description="201 new, 200 known already.")
+
+
+class CompletionView(BaseModel):
+    """A completion at its newest revision, as other members see it."""
+
+    completion_id: UUID
+    reference: str
+    revision: int
+    provider: str
+    learner_reference: str
+    learner_is_matchable: bool
+    learning_opportunity: LearningOpportunityVersion
+    title: str | None
+    awarding_body: str | None
+    credits: str
+    framework: Framework
+    level: int | None
+    result: Result
+    mark: str | None
+    mark_scale: MarkScale | None
+    completed_on: date
+    issued_on: date | None
+    workload_hours: str | None
+    identity_verified_at_assessment: bool
+    learning_outcomes: list[str] | None
+    assessment_type: str | None
+    participation_form: str | None
+    quality_assurance: str | None
+    used_for: Use | None
+    revoked: bool
+    revocation_reason: str | None
+    missing_elements: list[Element]
+    body_hash: str
+    accepted_at: datetime
+    claimable_from: datetime
+    warnings: list[str]
+
+
+class RevisionNumber(BaseModel):
+    """A revision there is."""
+
+    revision: int
+    accepted_at: datetime
+
+
+class CompletionWithRevisions(CompletionView):
+    """A completion at its newest revision, and which others there are."""
+
+    revisions: list[RevisionNumber]
+
+
+def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer whose bytes depend on its values alone: a repeat is answered with the very same."""
+    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
