@@ -22,6 +22,7 @@ from chassis.consumer import Consumer
 from chassis.database import Pool, open_pool, transaction
 from chassis.relay import Relay
 from chassis.settings import Settings
+from chassis.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -109,7 +110,7 @@ async def _run(name: str, role: Role, build: Build) -> int:
     loops: list[Loop] = []
     enders: list[Callable[[], None]] = []
     if role in ("api", "all"):
-        servers.append(_server(parts.app, settings.http_host, settings.http_port))
+        servers.append(_server(Tracing(parts.app), settings.http_host, settings.http_port))
         loops += parts.beside_api
     if role in ("worker", "all"):
         for part in (parts.consumer, parts.relay):
