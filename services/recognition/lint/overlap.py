@@ -96,7 +96,7 @@ def _dispute(
             used, also_used = held(one.requires, bounds_of, marks), held(other.requires, bounds_of, marks)
             if used is None or also_used is None or len(used) != len(also_used):
                 continue
-            if one.grants is None and used == also_used:
+            if one.grants is None and other.grants is None and used == also_used:
                 continue
             if shares_a_slot or used & also_used:
                 return {
@@ -113,16 +113,16 @@ def _nth(marks: tuple[Fraction, ...], position: int) -> Fraction:
 def _finding(
     first: int, one: Rule, second: int, other: Rule, witness: dict[str, str], slots: frozenset[str]
 ) -> Finding:
-    completions = ", ".join(course + (f" ({mark})" if mark else "") for course, mark in witness.items())
+    completions = tuple(course + (f" ({mark})" if mark else "") for course, mark in witness.items())
     shared = f"; both fill {', '.join(sorted(slots))}" if slots else ""
     return Finding(
         "overlapping-rules",
         f"/rules/{second}",
         f"priority {other.priority}",
         f"/rules/{first} and /rules/{second} should differ in priority or in what meets them: "
-        f"who holds {completions} meets both; "
+        f"who holds {', '.join(completions)} meets both; "
         f"/rules/{first} grants {_target(one)}, /rules/{second} grants {_target(other)}{shared}",
-        (f"/rules/{first}", *witness),
+        (f"/rules/{first}", *completions),
     )
 
 

@@ -105,7 +105,8 @@ def terms_fit_every_direction(agreement: Agreement, _: Catalogue) -> Iterator[Fi
     }
     for name, why in belongs.items():
         value = getattr(agreement, name)
-        if value is not None:
+        says_nothing = value is None or (name == "level_map" and not value)
+        if not says_nothing:
             shown = plain(value) if isinstance(value, Fraction) else f"{len(value)} entries"
             yield Finding(
                 "belongs-to-one-direction",

@@ -92,11 +92,11 @@ def nodes(requirement: Requirement, pointer: str) -> Iterator[Node]:
     while waiting:
         node = waiting.pop()
         yield node
+        if isinstance(node.requirement, Leaf):
+            continue
         field, branches = branches_of(node.requirement)
-        waiting.extend(
-            Node(branch, f"{node.pointer}/{field}/{number}", node.depth + 1)
-            for number, branch in reversed(list(enumerate(branches)))
-        )
+        within = range(len(branches) - 1, -1, -1)
+        waiting += [Node(branches[at], f"{node.pointer}/{field}/{at}", node.depth + 1) for at in within]
 
 
 def branches_of(requirement: Requirement) -> tuple[str, tuple[Requirement, ...]]:
