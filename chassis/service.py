@@ -41,6 +41,8 @@ class Parts:
     """Loops that an API process runs; they end when they are cancelled."""
     beside_worker: Sequence[Loop] = field(default_factory=tuple)
     """Loops that a worker runs; they end when they are cancelled."""
+    before_end: Sequence[Callable[[], None]] = field(default_factory=tuple)
+    """What is called when the process is asked to end: its servers wait for answers, and some never end by themselves."""
 
 
 Build = Callable[[Settings, Pool, Clock], Awaitable[Parts]]
@@ -108,26 +110,28 @@ async def _run(name: str, role: Role, build: Build) -> int:
     parts = await build(settings, pool, system_clock)
     servers = [_server(_inside(parts, pool, role), settings.http_host, settings.metrics_port)]
     loops: list[Loop] = []
-    enders: list[Callable[[], None]] = []
+    beside: list[Loop] = []
+    enders: list[Callable[[], None]] = list(parts.before_end)
     if role in ("api", "all"):
         servers.append(_server(Tracing(parts.app), settings.http_host, settings.http_port))
-        loops += parts.beside_api
+        beside += parts.beside_api
     if role in ("worker", "all"):
         for part in (parts.consumer, parts.relay):
             if part is not None:
                 loops.append(part.run)
                 enders.append(part.stop)
-        loops += parts.beside_worker
+        beside += parts.beside_worker
 
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     tasks = [asyncio.create_task(server._serve()) for server in servers]
     workers = [asyncio.create_task(_as_coroutine(loop)) for loop in loops]
+    companions = [asyncio.create_task(_as_coroutine(loop)) for loop in beside]
     end = asyncio.create_task(stopping.wait())
     log.info("started", role=role)
     # A part that ends by itself is a fault; the process goes, and is started again.
-    done, _ = await asyncio.wait([*tasks, *workers, end], return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait([*tasks, *workers, *companions, end], return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in done if task is not end]
     for task in failed:
         log.critical("a part of the process ended", exc_info=task.exception())
@@ -136,10 +140,12 @@ async def _run(name: str, role: Role, build: Build) -> int:
     for ender in enders:
         ender()
     await asyncio.wait(tasks, timeout=15)
-    _, late = await asyncio.wait(workers, timeout=15 if enders else 0) if workers else (set(), set())
+    for task in companions:
+        task.cancel()
+    _, late = await asyncio.wait(workers, timeout=15) if workers else (set(), set())
     for task in late:
         task.cancel()
-    await asyncio.gather(*tasks, *workers, return_exceptions=True)
+    await asyncio.gather(*tasks, *workers, *companions, return_exceptions=True)
     pool.terminate()
     provider.shutdown()
     log.info("stopped", role=role)

@@ -1,0 +1,104 @@
+"""A learner's record, for the learner, and for the systems of a member where it stands; and its stream."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Path
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.responses import Response
+
+from chassis.http import problems
+from chassis.identity import Principal, Role, own_member, require
+from chassis.learners import Scheme, learners_of_token
+from chassis.problems import conflict, forbidden, not_found
+from contracts.event import MemberId, Reference
+from services.learner_record.application.reading import ReadRecord
+from services.learner_record.application.watching import Stream, Watch
+from services.learner_record.views import RecordView
+
+Learner = Annotated[Principal, Depends(require(Role.LEARNER))]
+Publisher = Annotated[Principal, Depends(require(Role.PUBLISHER))]
+
+RETRY_MS = 1000
+"""What a reader of the stream waits before it comes again."""
+
+
+def routes(read: ReadRecord, watch: Watch, *, learner_id_key: bytes, scheme: Scheme) -> APIRouter:
+    """The routes of records."""
+    router = APIRouter(tags=["record"])
+
+    def learner_of(principal: Principal) -> UUID:
+        """The learner whom a token is about, by the identifiers that the federation states (design decision 13)."""
+        learners = learners_of_token(learner_id_key, scheme, principal.learner_identifiers)
+        if not learners:
+            raise forbidden(
+                f"The token states no {scheme} of yours (schac_personal_unique_code), so no record can be found.",
+                name="no-learner-identifier",
+            )
+        if len(learners) > 1:
+            raise conflict(
+                f"The token states several {scheme}s (schac_personal_unique_code), and two learners are never merged:"
+                " ask your institution which one is yours.",
+                name="several-learner-identifiers",
+            )
+        return learners[0].learner_id
+
+    @router.get("/record", response_model=RecordView, responses=problems(409))
+    async def get_record(principal: Learner, member: MemberId | None = None) -> Response:
+        """Your record: at every member your own credit, and what became of it for each enrolment, with the reasons.
+
+        With `member` only what stands there. A learner of whom nothing is known yet has an empty record at version 0.
+        """
+        return _as_json(await read(learner_of(principal), member=member))
+
+    @router.get("/record/stream", response_class=EventSourceResponse, responses=problems(409))
+    async def get_stream(
+        principal: Learner,
+        last_event_id: Annotated[str | None, Header(description="The version that is shown already.")] = None,
+    ) -> Response:
+        """Server-sent events with the version of your record: the present one at once, unless it is shown already,
+        and each later one when it comes, skipping to the newest. Read the record again when one comes.
+        """
+        stream = await watch.open(learner_of(principal), _version(last_event_id))
+        return EventSourceResponse(
+            _events(watch, stream), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+
+    @router.get(
+        "/members/{member}/learners/{learner_reference:path}/record",
+        response_model=RecordView,
+        responses=problems(404),
+    )
+    async def get_record_at_member(
+        principal: Publisher,
+        member: Annotated[MemberId, Path()],
+        learner_reference: Annotated[Reference, Path()],
+    ) -> Response:
+        """What stands at your own member for one of your learners, by your own reference for them."""
+        own_member(principal, member)
+        found = await read.of_reference(member, learner_reference)
+        if found is None:
+            raise not_found("You have never used this reference for a learner.")
+        return _as_json(found)
+
+    return router
+
+
+def _as_json(record: RecordView) -> Response:
+    return Response(record.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _version(last_event_id: str | None) -> int | None:
+    if last_event_id is None or not (last_event_id.isascii() and last_event_id.isdigit()) or len(last_event_id) > 18:
+        return None
+    return int(last_event_id)
+
+
+async def _events(watch: Watch, stream: Stream) -> AsyncIterator[bytes]:
+    yield format_sse_event(retry=RETRY_MS)
+    async for version in watch.versions(stream):
+        if version is None:
+            yield format_sse_event(comment="still here")
+        else:
+            yield format_sse_event(id=str(version), data_str=f'{{"version":{version}}}')

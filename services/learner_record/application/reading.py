@@ -1,0 +1,302 @@
+"""Reading a learner's record: what is stored, in the terms of whoever looks at it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from chassis.database import Connection, Pool, transaction
+from contracts.ids import entry_id
+from services.learner_record.domain.record import Completion, Decision, Enrolment, Entry, Known, Place
+from services.learner_record.domain.stack import Attempt, Grant, LevelSum, Line, Stack, Sums, stack
+from services.learner_record.store import records
+from services.learner_record.store.facts import day_of
+from services.learner_record.store.records import Names, StoredRecord
+from services.learner_record.views import (
+    Appeals,
+    AwardView,
+    CompletionView,
+    CountsAs,
+    EnrolmentView,
+    EntryView,
+    GroundView,
+    LevelTotals,
+    LineView,
+    MemberView,
+    RecordView,
+    Totals,
+    Version,
+)
+
+JSON = dict[str, Any]
+
+
+class ReadRecord:
+    """Reads a learner's record, in two round trips."""
+
+    def __init__(self, pool: Pool, zone: ZoneInfo) -> None:
+        self._pool = pool
+        self._zone = zone
+
+    async def __call__(self, learner_id: UUID, *, member: str | None = None) -> RecordView:
+        """The record as it is now; only what stands at `member` where one is named."""
+        async with transaction(self._pool) as connection:
+            return await self._read(connection, learner_id, member)
+
+    async def of_reference(self, member: str, reference: str) -> RecordView | None:
+        """What stands at a member for the learner it means by its own reference; None where it never used it."""
+        async with transaction(self._pool) as connection:
+            learner_id = await records.learner_of_reference(connection, member, reference)
+            return None if learner_id is None else await self._read(connection, learner_id, member)
+
+    async def _read(self, connection: Connection, learner_id: UUID, member: str | None) -> RecordView:
+        stored = await records.record(connection, learner_id)
+        members = {one["provider"] for one in stored.completions} | {one["receiver"] for one in stored.enrolments}
+        opportunities = {
+            (one["learning_opportunity"]["id"], one["learning_opportunity"]["version"]) for one in stored.completions
+        }
+        awards = {one["award"] for one in stored.enrolments}
+        names = await records.names(connection, members, awards, sorted(opportunities))
+        page = _Page(stored, names, self._zone)
+        wanted = sorted(members) if member is None else [member]
+        return RecordView(learner_id=learner_id, version=stored.version, members=[page.member(one) for one in wanted])
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An entry as it was written last."""
+
+    revision: int
+    updated_at: datetime
+
+
+class _Page:
+    """A record, put together from what is stored."""
+
+    def __init__(self, stored: StoredRecord, names: Names, zone: ZoneInfo) -> None:
+        self._names = names
+        self._completions = {UUID(one["completion_id"]): one for one in stored.completions}
+        self._decisions = {(UUID(one["completion_id"]), UUID(one["enrolment_id"])): one for one in stored.decisions}
+        self._enrolments = {UUID(one["enrolment_id"]): one for one in stored.enrolments}
+        self._written: dict[Place, _Written] = {
+            (UUID(one["completion_id"]), UUID(one["enrolment_id"]) if one["enrolment_id"] else None): _Written(
+                one["revision"], datetime.fromisoformat(one["updated_at"])
+            )
+            for one in stored.entries
+        }
+        self._entries = _known(stored, zone).entries()
+
+    def member(self, member: str) -> MemberView:
+        """What stands at one member."""
+        registered = self._names.members.get(member, {})
+        mine = [one for one in self._enrolments.values() if one["receiver"] == member]
+        enrolments = [
+            self._enrolment(one) for one in sorted(mine, key=lambda one: (one["opened_on"], one["reference"]))
+        ]
+        counted = {one for enrolment in mine for one in self._stack(enrolment).own}
+        own = [
+            self._entry(entry, counts=entry.completion_id in counted, stack=None)
+            for entry in self._sorted(self._entries.values())
+            if entry.enrolment_id is None and entry.member == member
+        ]
+        references = {one["learner_reference"] for one in mine} | {
+            one["learner_reference"] for one in self._completions.values() if one["provider"] == member
+        }
+        return MemberView(
+            member=member,
+            name=registered.get("name"),
+            framework=registered.get("framework"),
+            learner_references=sorted(references),
+            appeals=_appeals(registered),
+            own_credit=own,
+            enrolments=enrolments,
+        )
+
+    def _sorted(self, entries: Iterable[Entry]) -> list[Entry]:
+        def age(entry: Entry) -> tuple[str, str]:
+            return self._completions[entry.completion_id]["completed_on"], str(entry.completion_id)
+
+        return sorted(entries, key=age)
+
+    def _stack(self, enrolment: JSON) -> Stack:
+        enrolment_id, receiver = UUID(enrolment["enrolment_id"]), enrolment["receiver"]
+        claims = {
+            entry.completion_id: _grant(self._decisions[entry.completion_id, enrolment_id])
+            for entry in self._entries.values()
+            if entry.enrolment_id == enrolment_id and entry.decision_id is not None
+        }
+        attempts = [_attempt(one) for one in self._completions.values() if one["provider"] == receiver]
+        award = self._names.awards.get(enrolment["award"]) or self._names.members.get(receiver) or {}
+        return stack(claims, attempts, award.get("framework"))
+
+    def _enrolment(self, enrolment: JSON) -> EnrolmentView:
+        summed = self._stack(enrolment)
+        enrolment_id = UUID(enrolment["enrolment_id"])
+        award = self._names.awards.get(enrolment["award"], {})
+        entries = [entry for entry in self._entries.values() if entry.enrolment_id == enrolment_id]
+        return EnrolmentView(
+            enrolment_id=enrolment_id,
+            reference=enrolment["reference"],
+            revision=enrolment["revision"],
+            award=AwardView(
+                id=enrolment["award"],
+                **{name: award.get(name) for name in ("version", "title", "framework", "level")},
+                credits_required=_decimal(award.get("credits_required")),
+                minimum_by_level=award.get("minimum_by_level") or {},
+            ),
+            opened_on=enrolment["opened_on"],
+            closed_on=enrolment["closed_on"],
+            entries=[self._entry(entry, counts=False, stack=summed) for entry in self._sorted(entries)],
+            totals=_totals(summed.counted),
+            frozen=_totals(summed.frozen),
+        )
+
+    def _entry(self, entry: Entry, *, counts: bool, stack: Stack | None) -> EntryView:
+        completion = self._completions[entry.completion_id]
+        written = self._written.get(entry.place)
+        view = {
+            "entry_id": entry_id(entry.completion_id, entry.enrolment_id),
+            "revision": written.revision if written else 0,
+            "updated_at": written.updated_at if written else None,
+            "state": entry.state,
+            "completion": self._completion(completion),
+            "completion_revision": entry.completion_revision,
+            "counts": counts,
+        }
+        if entry.enrolment_id is None:
+            return EntryView(**view)
+        view["is_being_decided"] = entry.decision_id is None or entry.completion_revision < completion["revision"]
+        if entry.decision_id is None:
+            return EntryView(**view)
+        decision = self._decisions[entry.completion_id, entry.enrolment_id]
+        counts_as = _counts_as(decision, stack)
+        return EntryView(
+            **{**view, "counts": counts_as is not None and counts_as.counts},
+            decision_id=entry.decision_id,
+            decision_number=entry.decision_number,
+            counts_as=counts_as,
+            grade=_decimal(decision["grade"]),
+            grounds=[
+                GroundView(**{name: one[name] for name in GroundView.model_fields}) for one in decision["grounds"]
+            ],
+            agreement=_version(decision["agreement"]),
+            award=_version(decision["award"]),
+            claimed_on=decision["claimed_on"],
+            decided_at=decision["decided_at"],
+            appeals=_appeals(self._names.members.get(entry.member, {})) if entry.state == "DECLINED" else None,
+        )
+
+    def _completion(self, event: JSON) -> CompletionView:
+        opportunity = event["learning_opportunity"]
+        return CompletionView(
+            completion_id=event["completion_id"],
+            revision=event["revision"],
+            reference=event["reference"],
+            provider=event["provider"],
+            provider_name=self._names.members.get(event["provider"], {}).get("name"),
+            title=event["title"] or self._names.titles.get((opportunity["id"], opportunity["version"])),
+            awarding_body=event["awarding_body"],
+            learning_opportunity=Version(id=opportunity["id"], version=opportunity["version"]),
+            credits=event["credits"],
+            framework=event["framework"],
+            level=event["level"],
+            result=event["result"],
+            mark=event["mark"],
+            completed_on=event["completed_on"],
+            issued_on=event["issued_on"],
+            revoked=event["revoked"],
+            revocation_reason=event["revocation_reason"],
+            accepted_at=event["accepted_at"],
+        )
+
+
+def _known(stored: StoredRecord, zone: ZoneInfo) -> Known:
+    known = Known()
+    for one in stored.completions:
+        claimable_on = day_of(datetime.fromisoformat(one["claimable_from"]), zone)
+        known.learn_completion(
+            Completion(UUID(one["completion_id"]), one["revision"], one["provider"], claimable_on, one["revoked"])
+        )
+    for one in stored.enrolments:
+        known.learn_enrolment(
+            Enrolment(
+                UUID(one["enrolment_id"]),
+                one["revision"],
+                one["receiver"],
+                date.fromisoformat(one["opened_on"]),
+                date.fromisoformat(one["closed_on"]) if one["closed_on"] else None,
+            )
+        )
+    for one in stored.decisions:
+        known.learn_decision(
+            Decision(
+                UUID(one["completion_id"]),
+                UUID(one["enrolment_id"]),
+                one["number"],
+                UUID(one["decision_id"]),
+                one["completion_revision"],
+                one["state"],
+            )
+        )
+    return known
+
+
+def _grant(decision: JSON) -> Grant | None:
+    grant = decision["grant"]
+    if grant is None:
+        return None
+    lines = tuple(Line(one["slot"], Decimal(one["credits"]), one["level"], one["kind"]) for one in grant["lines"])
+    return Grant(UUID(grant["id"]), frozenset(UUID(one) for one in grant["completions"]), lines, grant["frozen"])
+
+
+def _attempt(event: JSON) -> Attempt:
+    return Attempt(
+        UUID(event["completion_id"]),
+        event["learning_opportunity"]["id"],
+        Decimal(event["credits"]),
+        event["framework"],
+        event["level"],
+        event["result"],
+        _decimal(event["mark"]),
+        date.fromisoformat(event["completed_on"]),
+        event["revoked"],
+    )
+
+
+def _counts_as(decision: JSON, stack: Stack | None) -> CountsAs | None:
+    grant = _grant(decision)
+    if grant is None or stack is None:
+        return None
+    standing = stack.grants.get(grant.grant_id)
+    frozen = standing.frozen if standing else grant.frozen
+    return CountsAs(
+        grant_id=grant.grant_id,
+        completions=sorted(grant.completions),
+        lines=[LineView(slot=one.slot, credits=one.credits, level=one.level, kind=one.kind) for one in grant.lines],
+        frozen=frozen,
+        counts=standing is not None and not frozen,
+    )
+
+
+def _totals(sums: Sums) -> Totals:
+    def parts(of: LevelSum) -> dict[str, Decimal]:
+        return {name: getattr(of, name) for name in ("own", "specific", "general", "imported", "total")}
+
+    by_level = [LevelTotals(level=level, **parts(at)) for level, at in sorted(sums.by_level.items())]
+    return Totals(**parts(sums.whole), by_level=by_level)
+
+
+def _appeals(member: JSON) -> Appeals | None:
+    appeals = member.get("appeals")
+    return Appeals(route=appeals["route"], days=appeals["days"], stages=appeals["stages"]) if appeals else None
+
+
+def _version(version: JSON | None) -> Version | None:
+    return Version(id=version["id"], version=version["version"]) if version else None
+
+
+def _decimal(text: str | int | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

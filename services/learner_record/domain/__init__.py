@@ -1,0 +1,1 @@
+"""Rules of the learner record, in pure code on the standard library alone."""

@@ -1,0 +1,49 @@
+"""`python -m services.learner_record.main api|worker|all`: the learner-record service, wired."""
+
+from chassis.clock import Clock
+from chassis.consumer import Consumer
+from chassis.database import Pool
+from chassis.identity import Verifier
+from chassis.learners import key_from
+from chassis.relay import Relay
+from chassis.service import Parts, main
+from chassis.settings import Settings
+from services.learner_record.api import create_api
+from services.learner_record.application.watching import Watch
+from services.learner_record.events import GROUP, RecordDesk
+
+
+async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
+    """The parts of the service: its interface with the watch of live records, its consumer, and its relay."""
+    database_url = settings.service_database_url.get_secret_value()
+    verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url)
+    watch = Watch(database_url, pool)
+    app = create_api(
+        pool,
+        clock,
+        verifier,
+        watch,
+        zone=settings.time_zone,
+        learner_id_key=key_from(settings),
+        scheme=settings.learner_scheme,
+    )
+    consumer = Consumer(
+        RecordDesk(clock, settings.time_zone),
+        group=GROUP,
+        pool=pool,
+        bootstrap=settings.kafka_bootstrap_servers,
+        clock=clock,
+        session_timeout_ms=settings.session_timeout_ms,
+        set_aside_in_a_row=settings.set_aside_in_a_row,
+    )
+    relay = Relay(
+        database_url=database_url,
+        bootstrap=settings.kafka_bootstrap_servers,
+        source=f"urn:concord:{settings.consortium}:learner_record",
+        clock=clock,
+    )
+    return Parts(app=app, consumer=consumer, relay=relay, beside_api=(watch.run,), before_end=(watch.close,))
+
+
+if __name__ == "__main__":
+    main("learner_record", build)

@@ -1,0 +1,200 @@
+"""What the API answers: a learner's record, and members' enrolments."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.event import Quantity
+from services.learner_record.domain.record import EntryState
+
+
+class View(BaseModel):
+    """A part of an answer. Credit and marks are decimal texts."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class EnrolmentAnswer(View):
+    """An accepted revision of an enrolment; the same for ever."""
+
+    reference: str
+    enrolment_id: UUID
+    revision: int
+    body_hash: Annotated[str, Field(description="SHA-256 of the values that were sent, without the identifier.")]
+    learner_reference: str
+    award: str
+    opened_on: date
+    closed_on: date | None
+    accepted_at: datetime
+    learner_is_matchable: Annotated[bool, Field(description="False: nobody's credit can be matched to this learner.")]
+    warnings: list[str]
+
+
+class BulkAnswer(EnrolmentAnswer):
+    """A line's answer where it was accepted; where it was not, the line is a problem with the `reference`."""
+
+    status: Annotated[int, Field(description="201 new, 200 known already.")]
+
+
+class Version(View):
+    """A version of a document or of a learning opportunity."""
+
+    id: str
+    version: int
+
+
+class CompletionView(View):
+    """A completion at its newest revision, as awarded, in the provider's own terms."""
+
+    completion_id: UUID
+    revision: int
+    reference: str
+    provider: str
+    provider_name: str | None
+    title: str | None
+    awarding_body: str | None
+    learning_opportunity: Version
+    credits: Quantity
+    framework: str
+    level: int | None
+    result: str
+    mark: Quantity | None
+    completed_on: date
+    issued_on: date | None
+    revoked: bool
+    revocation_reason: str | None
+    accepted_at: datetime
+
+
+class LineView(View):
+    """Credit here, in this member's unit: specific credit fills a slot, general credit counts towards volume."""
+
+    slot: str
+    credits: Quantity
+    level: int
+    kind: Literal["specific", "general"]
+
+
+class CountsAs(View):
+    """What a completion counts as at this member, alone or together with others."""
+
+    grant_id: UUID
+    completions: list[UUID]
+    lines: list[LineView]
+    frozen: Annotated[bool, Field(description="It keeps its room and counts in no total until somebody decides.")]
+    counts: Annotated[bool, Field(description="Whether it counts in the totals now.")]
+
+
+class GroundView(View):
+    """One reason, with the clause that it rests on."""
+
+    code: str
+    state: str
+    document: str
+    version: int | None
+    clause: str
+    compared: dict[str, str]
+    sentence: str
+
+
+class Appeals(View):
+    """How to appeal."""
+
+    route: str
+    days: int
+    stages: list[str]
+
+
+class EntryView(View):
+    """What stands on the record for one completion: own credit, or what became of it for an enrolment."""
+
+    entry_id: UUID
+    revision: int
+    updated_at: datetime | None
+    state: EntryState
+    completion: CompletionView
+    counts: Annotated[bool, Field(description="Whether it counts in a total of an enrolment at this member.")]
+    decision_id: UUID | None = None
+    decision_number: int | None = None
+    completion_revision: Annotated[int, Field(description="The revision of the completion that the state is about.")]
+    is_being_decided: Annotated[
+        bool, Field(description="Whether a decision on the newest revision of the completion is still to come.")
+    ] = False
+    counts_as: CountsAs | None = None
+    grade: Quantity | None = None
+    grounds: list[GroundView] = []
+    agreement: Version | None = None
+    award: Version | None = None
+    claimed_on: date | None = None
+    decided_at: datetime | None = None
+    appeals: Annotated[Appeals | None, Field(description="Shown with every decline.")] = None
+
+
+class LevelTotals(View):
+    """Credit at one level."""
+
+    level: int
+    own: Quantity
+    specific: Quantity
+    general: Quantity
+    imported: Quantity
+    total: Quantity
+
+
+class Totals(View):
+    """Credit for an enrolment, in the receiver's unit: own and imported, and that specific or general."""
+
+    own: Quantity
+    specific: Quantity
+    general: Quantity
+    imported: Quantity
+    total: Quantity
+    by_level: list[LevelTotals]
+
+
+class AwardView(View):
+    """The award an enrolment is for; only its id where it has not been published yet."""
+
+    id: str
+    version: int | None = None
+    title: str | None = None
+    framework: str | None = None
+    level: int | None = None
+    credits_required: Quantity | None = None
+    minimum_by_level: dict[str, str] = {}
+
+
+class EnrolmentView(View):
+    """An enrolment at a member with everything that was claimed for it."""
+
+    enrolment_id: UUID
+    reference: str
+    revision: int
+    award: AwardView
+    opened_on: date
+    closed_on: date | None
+    entries: list[EntryView]
+    totals: Totals
+    frozen: Annotated[Totals, Field(description="What is frozen, and in no total.")]
+
+
+class MemberView(View):
+    """What stands at one member."""
+
+    member: str
+    name: str | None
+    framework: str | None
+    learner_references: Annotated[list[str], Field(description="The member's own ids of the learner.")]
+    appeals: Appeals | None
+    own_credit: list[EntryView]
+    enrolments: list[EnrolmentView]
+
+
+class RecordView(View):
+    """A learner's record at one version."""
+
+    learner_id: UUID
+    version: Annotated[int, Field(description="Rises with every change; the stream sends it.")]
+    members: list[MemberView]
