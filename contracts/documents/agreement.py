@@ -1,6 +1,5 @@
 """The agreement between members: what equals what, when, and on which terms (decision.md, Fields; documents.md)."""
 
-from datetime import date
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -12,11 +11,13 @@ from contracts.documents.values import (
     Amount,
     Course,
     Credit,
+    Day,
     Number,
     Part,
     Ratio,
     Slot,
     VersionNumber,
+    WholeNumber,
     Years,
 )
 from contracts.event import Framework, Level, MemberId, Text
@@ -95,7 +96,7 @@ class AnyOf(Part):
 class NOf(Part):
     """n branches are required: the first n, as written, that are met."""
 
-    n: int
+    n: WholeNumber
     branches: Annotated[tuple["Requirement", ...], Field(alias="of")]
 
 
@@ -137,7 +138,7 @@ class Line(Part):
 class Rule(Part):
     """Who meets `requires` is granted the lines, or like for like; the lowest priority number comes first."""
 
-    priority: int
+    priority: WholeNumber
     requires: Requirement
     grants: Annotated[tuple[Line, ...], Field(min_length=1)] | None = None
 
@@ -146,7 +147,7 @@ class Denial(Part):
     """A course that is expressly not recognised; lint asks for the reason, which the learner is shown."""
 
     course: Course
-    reason: Annotated[str, Field(max_length=4000)] | None = None
+    reason: Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")] | None = None
 
 
 class Clause(Part):
@@ -185,9 +186,9 @@ class Agreement(Part):
     credit_ratio: Annotated[Ratio | None, Field(description="Bilateral: receiver credits per provider credit.")] = None
     credit_units: Annotated[CreditUnits | None, Field(description="Multilateral: all four frameworks.")] = None
     level_map: tuple[LevelEntry, ...] | None = None
-    in_force_from: date
-    in_force_until: date
-    covers_since: date | None = None
+    in_force_from: Day
+    in_force_until: Day
+    covers_since: Day | None = None
     in_force_basis: Literal["claim", "completion"]
     run_off_years: Years = 0
     currency_years: Years | None = None

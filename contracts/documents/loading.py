@@ -60,7 +60,9 @@ def read_json(content: bytes) -> object:
     """
     try:
         return json.loads(_text(content), object_pairs_hook=_once_each)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except DocumentRefused:
+        raise
+    except (ValueError, RecursionError) as error:
         raise _unreadable(f"this is no JSON: {error}") from error
 
 
@@ -71,7 +73,9 @@ def read_yaml(content: bytes) -> object:
     """
     try:
         return yaml.load(_text(content), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader with fewer types
-    except (yaml.YAMLError, RecursionError) as error:
+    except DocumentRefused:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _unreadable(f"this is no YAML that can be read: {error}") from error
 
 
@@ -88,6 +92,8 @@ class _PlainLoader(yaml.SafeLoader):
 
 def _mapping(loader: _PlainLoader, node: yaml.MappingNode) -> dict[str, Any]:
     # Keys are names, as written: YAML's `7: 40` and JSON's `"7": 40` are the same.
+    if any(not isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+        raise _unreadable("a field's name is a list or a mapping")
     return _once_each([(str(key.value), loader.construct_object(value, deep=True)) for key, value in node.value])
 
 

@@ -1,13 +1,23 @@
 """The values that documents are made of: exact numbers, names, and the strict base of every part of a document."""
 
 import re
+from datetime import date
 from fractions import Fraction
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 _EXACT: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12}|/0*[1-9][0-9]{0,11})?")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SCHEMA: Final = {
     "anyOf": [{"type": "string", "pattern": rf"^{_EXACT.pattern}$"}, {"type": "integer"}],
     "description": 'An exact number: an integer, or text such as "7.5" or "2/3".',
@@ -65,6 +75,18 @@ def is_in_hundredths(number: Fraction) -> bool:
     return (number * 100).denominator == 1
 
 
+def day(value: object) -> date:
+    """Read a day as it is written, YYYY-MM-DD (strict pydantic would take "0" as well, in seconds since 1970)."""
+    if isinstance(value, date):
+        return value
+    try:
+        if isinstance(value, str) and _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError as error:
+        raise PydanticCustomError("day", "should be a day that there is: {why}", {"why": str(error)}) from error
+    raise PydanticCustomError("day", "should be a day such as 2025-09-01")
+
+
 _TEXT: Final = PlainSerializer(plain, return_type=str, when_used="json")
 
 Number = Annotated[Fraction, PlainValidator(exact), _TEXT, WithJsonSchema(_SCHEMA)]
@@ -83,6 +105,14 @@ Credit = Annotated[
 ]
 """Credit, 0 or more, with at most two decimals."""
 
+Day = Annotated[
+    date,
+    PlainValidator(day),
+    PlainSerializer(date.isoformat, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+"""A day, as YYYY-MM-DD."""
+WholeNumber = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 AgreementId = Annotated[
     str, Field(max_length=100, pattern=r"^[^\x00-\x20\x7f/?#]+$", description="The agreement's id, the same for ever.")
 ]
