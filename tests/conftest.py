@@ -43,7 +43,7 @@ def postgres_url(servers: Run) -> str:
 
 @pytest.fixture(scope="session")
 async def kafka_bootstrap(servers: Run) -> str:
-    """The run's Kafka with the topics of topics.yaml. All tests share it: each uses learner ids and groups of its own."""
+    """The run's Kafka with the topics of topics.yaml; all tests share it: each uses its own learner ids and groups."""
     from chassis import topics
 
     bootstrap = servers.address("kafka")

@@ -130,7 +130,7 @@ async def _until_ready(trouble: Callable[[], Awaitable[str | None]], process: Po
 
 @contextmanager
 def _embedded_postgres(folder: Path) -> Iterator[str]:
-    server = Postgres.in_folder(folder / "server", free_port())
+    server = Postgres(folder / "server", free_port(), secrets.token_urlsafe(24))
     server.prepare()
     process = processes.start(server.command(), sys.stdout)
     try:
@@ -143,7 +143,7 @@ def _embedded_postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _embedded_kafka(folder: Path, brokers: int) -> Iterator[str]:
-    cluster = Kafka.in_folder(folder / "server", brokers=brokers)
+    cluster = Kafka.on_free_ports(folder / "server", brokers)
     cluster.prepare()
     started = [(broker, processes.start(cluster.command(broker), sys.stdout)) for broker in cluster.brokers]
     try:

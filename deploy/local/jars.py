@@ -47,8 +47,9 @@ class Jar:
 
 def pinned() -> list[Jar]:
     """What the committed list names."""
-    lines = [line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
-    return [Jar(*name.split(":"), checksum) for name, checksum in lines]
+    lines = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
+    # group:artifact:version checksum
+    return [Jar(*line.replace(" ", ":").split(":")) for line in lines]
 
 
 def fetch(cache: Path = CACHE) -> list[Path]:

@@ -29,6 +29,9 @@ SETTINGS: Mapping[str, str] = {
     "message.max.bytes": str(512 * 1024),
     "log.retention.hours": "168",
     "group.initial.rebalance.delay.ms": "0",
+    # A broker that was killed is let in again only when its last session is over.
+    "broker.session.timeout.ms": "6000",
+    "broker.heartbeat.interval.ms": "1000",
     "unclean.leader.election.enable": "false",
     "offsets.topic.num.partitions": "12",
     "num.network.threads": "2",
@@ -71,14 +74,13 @@ class Kafka:
     """What differs from SETTINGS."""
 
     @classmethod
-    def in_folder(cls, folder: Path, *, brokers: int = 1, settings: Mapping[str, str] | None = None) -> "Kafka":
-        """A cluster on free ports."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        taken: list[int] = []
+    def on_free_ports(cls, folder: Path, brokers: int = 1) -> "Kafka":
+        """A cluster of so many brokers, wherever there is room on this machine."""
+        taken: set[int] = set()
         for _ in range(2 * brokers):
-            taken.append(free_port(taken))
-        nodes = [Broker(number + 1, taken[2 * number], taken[2 * number + 1]) for number in range(brokers)]
-        return cls(folder, nodes, settings or {})
+            taken.add(free_port(taken))
+        ports = iter(taken)
+        return cls(folder, [Broker(number, next(ports), next(ports)) for number in range(1, brokers + 1)])
 
     @property
     def bootstrap(self) -> str:
@@ -94,7 +96,12 @@ class Kafka:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.environ.get("PATH", os.defpath), "JAVA_HOME": str(JAVA_HOME), "LC_ALL": "C.UTF-8"}
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "JAVA_HOME": str(JAVA_HOME),
+            "CLASSPATH": self._classpath,
+            "LC_ALL": "C.UTF-8",
+        }
 
     def _properties(self, broker: Broker) -> dict[str, str]:
         copies = min(3, len(self.brokers))
@@ -127,6 +134,7 @@ class Kafka:
 
     def prepare(self) -> None:
         """Write the brokers' settings, and format their storage where it is new. Raises jars.WrongJar."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         cluster = self.folder / "cluster-id"
         if not cluster.exists():
             cluster.write_text(_kafka_id())
@@ -156,7 +164,7 @@ class Kafka:
             properties = self._properties(self.brokers[0]) | {"log.dirs": str(scratch / "data")}
             configuration = scratch / "properties"
             configuration.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
-            tool = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", self._classpath, "kafka.tools.StorageTool"]
+            tool = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool"]
             subprocess.run(
                 self._java(*tool, "format", "--cluster-id", _kafka_id(), "--config", str(configuration)),
                 env=self._environment,
@@ -179,8 +187,6 @@ class Kafka:
                 "--enable-native-access=ALL-UNNAMED",
                 "-Djava.awt.headless=true",
                 f"-Dlog4j2.configurationFile={_LOGGING}",
-                "-cp",
-                self._classpath,
                 "kafka.Kafka",
                 str(self._configuration(broker)),
             ),

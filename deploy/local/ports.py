@@ -21,12 +21,13 @@ def free_port(taken: Collection[int] = ()) -> int:
         highest = 32_768
     for _ in range(1_000):
         port = random.randrange(_LOWEST, highest)  # noqa: S311  # spreads checkouts, guards nothing
-        if port not in taken and _can_be_bound(port):
+        if port not in taken and is_free(port):
             return port
     raise OSError("no free port on the loopback address")
 
 
-def _can_be_bound(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers bind: what lingers after a server's end does not count as taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

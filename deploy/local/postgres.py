@@ -8,7 +8,6 @@ root's folders.
 import hashlib
 import os
 import pwd
-import secrets
 import shutil
 import subprocess
 import tempfile
@@ -72,17 +71,6 @@ class Postgres:
     """Whether root hands the server to `nobody`; None: only where user namespaces do not work."""
     host: str = LOOPBACK
 
-    @classmethod
-    def in_folder(cls, folder: Path, port: int) -> "Postgres":
-        """A server with a password of its own, which is kept beside its data."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        secret = folder / "password"
-        if not secret.exists():
-            secret.touch(mode=0o600)
-            secret.write_text(secrets.token_urlsafe(24))
-        return cls(folder, port, secret.read_text())
-
     @property
     def url(self) -> str:
         """The address for the superuser."""
@@ -128,6 +116,7 @@ class Postgres:
 
     def prepare(self) -> None:
         """Make the data directory where there is none. Raises CannotRun with what initdb said."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._system_user is not None:
             self._copy_program(self._system_user)
         if (self.data / "PG_VERSION").exists():

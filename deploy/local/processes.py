@@ -79,11 +79,11 @@ def end(process: Identity, *, first: int = signal.SIGTERM, patience: float = 10)
         send(process, signal.SIGCONT)
         if not wait_end(process, patience) and send(process, signal.SIGKILL):
             wait_end(process, patience)
-    _kill_group(process.pid)
+    kill_group(process.pid)
 
 
-def _kill_group(leader: int) -> None:
-    """Kill what a group's leader left behind; each process started here leads a group of its own."""
+def kill_group(leader: int) -> None:
+    """Kill what is left of the group that a process led; each process started here leads a group of its own."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
