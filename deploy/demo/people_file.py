@@ -1,0 +1,39 @@
+"""Who can be signed in as at the demo's issuer: its learners, and staff of every member."""
+
+from pathlib import Path
+
+import yaml
+
+from deploy.demo.people import Document, Learner, Story
+
+
+def write(path: Path, story: Story, members: dict[str, Document]) -> None:
+    """Write the people as the local issuer reads them."""
+    people = [_learner(learner, members) for learner in story.learners]
+    for member, document in members.items():
+        people += [
+            {
+                "id": f"{member}-registry",
+                "name": f"Registry of {document['name']}",
+                "member": member,
+                "roles": ["registry"],
+            },
+            {
+                "id": f"{member}-officer",
+                "name": f"Recognition officer of {document['name']}",
+                "member": member,
+                "roles": ["officer"],
+            },
+        ]
+    people.append({"id": "operator", "name": "Operations", "roles": ["operations"], "about": "follows journeys"})
+    path.write_text(yaml.safe_dump({"people": people}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _learner(learner: Learner, members: dict[str, Document]) -> Document:
+    return {
+        "id": f"learner-{learner.number}",
+        "name": learner.name,
+        "roles": ["learner"],
+        "schac_personal_unique_code": learner.identifier,
+        "about": f"studies at {members[learner.home]['name']}",
+    }
