@@ -42,7 +42,7 @@ class Parts:
     beside_worker: Sequence[Loop] = field(default_factory=tuple)
     """Loops that a worker runs; they end when they are cancelled."""
     before_end: Sequence[Callable[[], None]] = field(default_factory=tuple)
-    """What is called when the process is asked to end: its servers wait for answers, and some never end by themselves."""
+    """What is called when the process is asked to end: its servers wait for every answer, and a stream is one."""
 
 
 Build = Callable[[Settings, Pool, Clock], Awaitable[Parts]]
