@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx
 
 from chassis.identity import IssuerUnreachable, NotTrusted, Principal, Verifier
+from chassis.settings import Settings
 
 TIMEOUT: Final = httpx.Timeout(3.0)
 
@@ -57,6 +58,18 @@ class Issuer:
         self._access_tokens = access_tokens
         self._id_tokens = Verifier(issuer=address, audience=client_id, jwks_url=jwks_url, client=client)
         self._discovered: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, access_tokens: Verifier, client: httpx.AsyncClient) -> "Issuer":
+        """The issuer that a process is told of."""
+        return cls(
+            address=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret.get_secret_value(),
+            jwks_url=settings.jwks_url,
+            access_tokens=access_tokens,
+            client=client,
+        )
 
     async def _endpoint(self, name: str) -> str:
         if self._discovered is None:

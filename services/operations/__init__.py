@@ -1,0 +1,1 @@
+"""The journey of every completion, watched from the topics; nothing depends on this service."""

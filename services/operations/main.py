@@ -1,0 +1,67 @@
+"""A process of operations: `python -m services.operations.main all`."""
+
+import httpx
+from fastapi import FastAPI
+
+from chassis.clock import Clock
+from chassis.consumer import Consumer
+from chassis.database import Pool
+from chassis.http import create_app
+from chassis.identity import Verifier
+from chassis.pages.issuer import Issuer
+from chassis.pages.sessions import Sessions
+from chassis.pages.site import Site
+from chassis.service import Parts, database_answers, main
+from chassis.settings import Settings
+from services.operations import api, pages
+from services.operations.events import GROUP, JourneyDesk
+
+DESCRIPTION = """
+The journey of every completion, from its acceptance to every record it stands on, watched from the topics.
+"""
+
+
+def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient) -> FastAPI:
+    """The API and the pages; `client` is what the issuer is asked with."""
+    verifier = Verifier(
+        issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
+    )
+    templates = pages.templates()
+    app = create_app(
+        "Concord operations",
+        "1",
+        description=DESCRIPTION,
+        verifier=verifier,
+        checks={"database": lambda: database_answers(pool)},
+    )
+    app.include_router(api.routes(pool))
+    app.include_router(pages.routes(pool, templates))
+    site = Site(
+        name="operations",
+        public_url=settings.public_url,
+        sessions=Sessions(pool),
+        issuer=Issuer.of(settings, verifier, client),
+        verifier=verifier,
+        templates=templates,
+        clock=clock,
+    )
+    site.put_on(app, "services.operations")
+    return app
+
+
+async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
+    """Put the service together."""
+    consumer = Consumer(
+        JourneyDesk(clock),
+        group=GROUP,
+        pool=pool,
+        bootstrap=settings.kafka_bootstrap_servers,
+        clock=clock,
+        session_timeout_ms=settings.session_timeout_ms,
+        set_aside_in_a_row=settings.set_aside_in_a_row,
+    )
+    return Parts(app=application(settings, pool, clock, httpx.AsyncClient()), consumer=consumer)
+
+
+if __name__ == "__main__":
+    main("operations", build)
