@@ -175,7 +175,7 @@ class LearningOpportunityDocument(Document):
         return _description(self)
 
     @property
-    def body_hash(self) -> str:
+    def fingerprint(self) -> str:
         """SHA-256 of the document's values: other white space, order or spelling of a number is no other body."""
         return _hash(self.model_dump(mode="json", exclude_none=True))
 
@@ -272,7 +272,7 @@ class CompletionDocument(Document):
         """What the completion states itself of what it may leave to its learning opportunity."""
         return _description(self)
 
-    def body_hash(self, learner_id: str) -> str:
+    def fingerprint(self, learner_id: str) -> str:
         """SHA-256 of the document's values, with the learner's pseudonym in the identifier's place.
 
         The hash is in events, and an identifier of ten digits would be found from it by trying them all.

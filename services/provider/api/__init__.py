@@ -9,10 +9,10 @@ from chassis.clock import Clock
 from chassis.database import Pool
 from chassis.http import create_app
 from chassis.identity import Verifier
+from chassis.learners import Scheme
 from chassis.service import database_answers
 from services.provider.api import completions, learning_opportunities, members
 from services.provider.application.completions import PublishCompletions
-from services.provider.application.identity import Identify
 from services.provider.application.learning_opportunities import PublishLearningOpportunity
 from services.provider.application.members import RegisterMember
 
@@ -26,7 +26,13 @@ a learning opportunity are changed by a higher `revision`; sending a stored revi
 
 
 def create_api(
-    pool: Pool, clock: Clock, verifier: Verifier, identify: Identify, middleware: Sequence[Middleware] = ()
+    pool: Pool,
+    clock: Clock,
+    verifier: Verifier,
+    *,
+    learner_id_key: bytes,
+    scheme: Scheme,
+    middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
     """The application that serves the interface."""
     app = create_app(
@@ -39,5 +45,6 @@ def create_api(
     )
     app.include_router(members.routes(pool, RegisterMember(pool, clock)))
     app.include_router(learning_opportunities.routes(pool, PublishLearningOpportunity(pool, clock)))
-    app.include_router(completions.routes(pool, PublishCompletions(pool, clock, identify)))
+    publish_completions = PublishCompletions(pool, clock, learner_id_key=learner_id_key, scheme=scheme)
+    app.include_router(completions.routes(pool, publish_completions))
     return app

@@ -15,13 +15,13 @@ from chassis.batch import lock_learners
 from chassis.clock import Clock
 from chassis.crash import crash_point
 from chassis.database import Connection, Pool, in_transaction
+from chassis.learners import Learner, Malformed, Scheme, identify
 from chassis.outbox import LARGEST_EVENT, Outgoing
 from chassis.problems import Fault, Problem, invalid
 from contracts import provider_completion as contract
 from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
 from services.provider import store
-from services.provider.application.identity import Identify, Learner
 from services.provider.documents import CompletionDocument
 from services.provider.domain.description import NOTHING_STATED, Description, missing_from_completion
 from services.provider.domain.naming import Named
@@ -67,10 +67,11 @@ class _Claim:
 class PublishCompletions:
     """Accepts revisions of completions, in one transaction for all rows of a request."""
 
-    def __init__(self, pool: Pool, clock: Clock, identify: Identify) -> None:
+    def __init__(self, pool: Pool, clock: Clock, *, learner_id_key: bytes, scheme: Scheme) -> None:
         self._pool = pool
         self._clock = clock
-        self._identify = identify
+        self._key = learner_id_key
+        self._scheme = scheme
 
     async def __call__(self, member: str, rows: Sequence[Row], traceparent: str | None) -> list[Answer]:
         """Accept what can be accepted, in order, and answer every row; a refused row does not touch the others.
@@ -103,12 +104,22 @@ class PublishCompletions:
                     f"a learning opportunity of your own: `{member}:` and its code",
                 )
             )
-        learner = self._identify(member, document.learner)
-        if isinstance(learner, Fault):
-            faults.append(learner)
-        if faults or isinstance(learner, Fault):
+        stated = document.learner
+        try:
+            learner = identify(
+                self._key,
+                self._scheme,
+                scheme=stated.scheme,
+                identifier=stated.identifier,
+                member=member,
+                reference=stated.reference,
+            )
+        except Malformed as malformed:
+            return invalid([*faults, malformed.fault])
+        if faults:
             return invalid(faults)
-        return _Claim(row, completion_id(member, row.reference), learner, document.body_hash(str(learner.learner_id)))
+        body_hash = document.fingerprint(str(learner.learner_id))
+        return _Claim(row, completion_id(member, row.reference), learner, body_hash)
 
     async def _store(self, member: str, claims: dict[int, _Claim], traceparent: str | None) -> dict[int, Answer]:
         async def work(connection: Connection) -> dict[int, Answer]:
@@ -205,7 +216,7 @@ class _Batch:
     def _objection_to_name(self, claim: _Claim) -> Problem | None:
         reference = claim.row.document.learner.reference
         objection = self.named[reference].objection_to(
-            claim.learner.learner_id, is_placeholder=claim.learner.is_placeholder
+            claim.learner.learner_id, is_placeholder=not claim.learner.matchable
         )
         if objection is None:
             return None
@@ -238,9 +249,7 @@ class _Batch:
                 " what the completion left to it stays open until its next revision."
             ]
         )
-        if learner.is_placeholder:
-            warnings.append(UNMATCHABLE)
-        if learner.is_placeholder:
+        if not learner.matchable:
             warnings.append(UNMATCHABLE)
         stated = document.description.filled_in_from(offered or NOTHING_STATED)
         before = completion.newest.outcome if completion else None
@@ -252,7 +261,7 @@ class _Batch:
             body_hash=claim.body_hash,
             outcome=Outcome(document.result, document.completed_on, claimable),
             accepted_at=self.now,
-            is_matchable=not learner.is_placeholder,
+            is_matchable=learner.matchable,
             missing_elements=missing_from_completion(stated, document.issued_on),
             warnings=warnings,
         )
@@ -275,13 +284,13 @@ class _Batch:
             )
         completion.revisions[stored.revision] = stored
         name = self.named[reference]
-        if not name.knows(is_placeholder=learner.is_placeholder):
-            name.note(learner.learner_id, is_placeholder=learner.is_placeholder)
+        if not name.knows(is_placeholder=not learner.matchable):
+            name.note(learner.learner_id, is_placeholder=not learner.matchable)
             self.identifiers.append(
                 Identifier(
                     self.member,
                     reference,
-                    learner.is_placeholder,
+                    not learner.matchable,
                     learner.learner_id,
                     learner.scheme,
                     learner.identifier,

@@ -83,7 +83,7 @@ class PublishLearningOpportunity:
         newest, same = max(known, default=None), known.get(document.revision)
         match standing(
             sent=document.revision,
-            sent_hash=document.body_hash,
+            sent_hash=document.fingerprint,
             stored_hash=same.body_hash if same else None,
             newest=newest,
         ):
@@ -106,7 +106,7 @@ class PublishLearningOpportunity:
             version=document.version,
             revision=document.revision,
             member=member,
-            body_hash=document.body_hash,
+            body_hash=document.fingerprint,
             document=document.model_dump(mode="json"),
             missing_elements=list(missing_from_catalogue(document.description, document.level)),
             accepted_at=self._clock(),
