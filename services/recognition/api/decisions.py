@@ -1,0 +1,87 @@
+"""Decisions: a feed for the members they concern, and each one with all its grounds."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from chassis.database import Pool, transaction
+from chassis.http import cursor, encode_cursor, problems
+from chassis.identity import Principal, Role, member_of, require
+from chassis.problems import not_found
+from contracts.recognition_decision import DecisionMade
+from services.recognition.store import feed
+
+MemberStaff = Annotated[Principal, Depends(require(Role.PUBLISHER, Role.REGISTRY, Role.OFFICER))]
+Reader = Annotated[
+    Principal,
+    Depends(require(Role.PUBLISHER, Role.REGISTRY, Role.OFFICER, Role.OPERATIONS, Role.CONSORTIUM)),
+]
+
+
+class Feed(BaseModel):
+    """Some decisions in the order of the feed, and where to go on."""
+
+    items: list[DecisionMade]
+    next: str | None = Field(
+        description="The `after` of the following request, also where nothing was new; null before the first decision."
+    )
+
+
+class Appeal(BaseModel):
+    """How one appeals against the receiver's decisions."""
+
+    route: str
+    days: int
+    stages: list[str]
+
+
+class DecisionAnswer(DecisionMade):
+    """A decision with what a reader needs beside it."""
+
+    current_decision_id: UUID = Field(description="The current decision on this claim: this one, or what replaced it.")
+    referrals_to: str = Field(description="Who at the receiver takes referrals.")
+    appeals: Appeal
+
+
+def routes(pool: Pool) -> APIRouter:
+    """The routes under /decisions."""
+    router = APIRouter(tags=["decisions"])
+
+    @router.get("/decisions")
+    async def get_decisions(
+        caller: MemberStaff,
+        after: Annotated[tuple[int, int] | None, Depends(cursor(int, int))],
+        limit: Annotated[int, Query(ge=1, le=1000, description="Items of a page at most.")] = 100,
+        side: Annotated[
+            Literal["provider", "receiver", "both"],
+            Query(alias="as", description="Decisions on what the member provided, at the member, or both."),
+        ] = "both",
+    ) -> Feed:
+        """Decisions that concern the token's member, each once and none left out, in an order that never changes."""
+        begin = (0, 0) if after is None else after
+        async with transaction(pool) as connection:
+            found = await feed.feed(connection, member_of(caller), side, begin, limit)
+        end = found[-1][1] if found else after
+        return Feed(items=[decision for decision, _ in found], next=None if end is None else encode_cursor(*end))
+
+    @router.get("/decisions/{decision_id}", responses=problems(404))
+    async def get_decision(caller: Reader, decision_id: UUID) -> DecisionAnswer:
+        """One decision with all its grounds, for the members it concerns, the consortium and operations."""
+        async with transaction(pool) as connection:
+            decision = await feed.decision(connection, decision_id)
+            if decision is None or not _concerns(decision, caller):
+                raise not_found("There is no such decision, or none that concerns you.")
+            current = await feed.newest(connection, decision.completion_id, decision.enrolment_id)
+            referrals_to, appeals = await feed.receiver(connection, decision.receiver)
+        beside: dict[str, Any] = {"current_decision_id": current, "referrals_to": referrals_to, "appeals": appeals}
+        return DecisionAnswer.model_validate(decision.model_dump() | beside)
+
+    return router
+
+
+def _concerns(decision: DecisionMade, caller: Principal) -> bool:
+    if caller.has(Role.OPERATIONS, Role.CONSORTIUM):
+        return True
+    return caller.member in (decision.provider, decision.receiver)

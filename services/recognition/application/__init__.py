@@ -1,0 +1,1 @@
+"""What recognition does: recognise what learners completed, publish what members agreed, look again, answer."""

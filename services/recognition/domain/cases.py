@@ -1,0 +1,106 @@
+"""What the engine is given for one enrolment (documents.md, "Where each input of a case comes from")."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue, Member
+from services.recognition.domain.learner import Completion, Enrolment, Use
+from services.recognition.engine import model
+from services.recognition.engine.choosing import evaluations_of
+from services.recognition.engine.levels import levels_by_comparison
+from services.recognition.engine.uln import PLACEHOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Open claims that are decided together: as the engine takes them, under one agreement or (None) without any."""
+
+    agreement: AgreementVersion | None
+    terms: model.Agreement | None
+    completions: tuple[model.Completion, ...]
+
+    def case(self, award: model.Award, ledger: model.Ledger) -> model.Case:
+        """The evaluation, on the ledger that the one before left."""
+        return model.Case(self.completions, self.terms, award, ledger)
+
+
+def evaluations(
+    claims: Mapping[Completion, date], enrolment: Enrolment, award: AwardVersion, catalogue: Catalogue
+) -> list[Together]:
+    """The evaluations of an enrolment's open claims with their claim dates, in the order of decision.md.
+
+    All members concerned must be known to the catalogue.
+    """
+    claimed: dict[str, list[model.Completion]] = {}
+    for completion, claimed_on in claims.items():
+        claimed.setdefault(completion.provider, []).append(_claimed(completion, claimed_on, award, catalogue))
+    candidates = {provider: catalogue.candidates(provider, enrolment.receiver) for provider in claimed}
+    found = []
+    for evaluation in evaluations_of(claimed, candidates):
+        terms, agreement = evaluation.agreement, None
+        completions = evaluation.completions
+        if terms is not None:
+            agreement = catalogue.agreement(terms.id, terms.version)
+            completions = _converted(completions, agreement, terms.receiver_framework)
+            terms, completions = _at_receiver(terms, completions, catalogue.members[enrolment.receiver])
+        found.append(Together(agreement, terms, completions))
+    return found
+
+
+def _claimed(completion: Completion, claimed_on: date, award: AwardVersion, catalogue: Catalogue) -> model.Completion:
+    return model.Completion(
+        id=str(completion.completion_id),
+        course=completion.course,
+        course_version=completion.course_version,
+        credits=completion.credits,
+        framework=completion.framework,
+        level=completion.level,
+        mark=completion.mark,
+        result=completion.result,
+        completed_on=completion.completed_on,
+        workload_hours=completion.workload_hours,
+        identity_verified_at_assessment=completion.identity_verified_at_assessment,
+        signature_valid=True,  # until signed payloads come
+        revoked=completion.revoked,
+        missing_elements=completion.missing_elements,
+        uln=None if completion.is_matchable else PLACEHOLDER,
+        already_used_for=() if completion.used_for is None else (_use(completion.used_for, award),),
+        claimed_on=claimed_on,
+        provider_suspended=catalogue.members[completion.provider].is_suspended(claimed_on),
+    )
+
+
+def _use(used_for: Use, award: AwardVersion) -> model.Use:
+    """A use for an award outside Concord; of equal levels neither award is higher (documents.md)."""
+    levels = levels_by_comparison(used_for.framework, used_for.level, award.framework)
+    return model.Use(
+        same_ladder=used_for.ladder is not None and used_for.ladder == award.ladder,
+        new_award_is_higher=bool(levels) and award.level > max(levels),
+        award=used_for.title,
+    )
+
+
+def _converted(
+    completions: Iterable[model.Completion], agreement: AgreementVersion | None, framework: str
+) -> tuple[model.Completion, ...]:
+    """Under a multilateral agreement each completion carries its own ratio."""
+    if agreement is None or agreement.ratios is None:
+        return tuple(completions)
+    return tuple(replace(one, credit_ratio=agreement.ratios[one.framework, framework]) for one in completions)
+
+
+def _at_receiver(
+    terms: model.Agreement, completions: tuple[model.Completion, ...], receiver: Member
+) -> tuple[model.Agreement, tuple[model.Completion, ...]]:
+    """The receiver's suspension on each claim date.
+
+    The agreement states it for all claims at once; where it holds on the dates of some only, these carry it.
+    """
+    suspended = [receiver.is_suspended(one.claimed_on) for one in completions]
+    if all(suspended):
+        return replace(terms, receiver_suspended=True), completions
+    return terms, tuple(
+        replace(one, provider_suspended=True) if is_suspended else one
+        for one, is_suspended in zip(completions, suspended, strict=True)
+    )

@@ -1,0 +1,42 @@
+"""The recognition service: `python -m services.recognition.main api|worker|all`."""
+
+from chassis.clock import Clock
+from chassis.consumer import Consumer
+from chassis.database import Pool
+from chassis.identity import Verifier
+from chassis.relay import Relay
+from chassis.service import Parts, main
+from chassis.settings import Settings
+from services.recognition.api import create_api
+from services.recognition.application.catalogue import CatalogueReader
+from services.recognition.application.standing import StandingQuery
+from services.recognition.events import GROUP, Desk
+
+
+async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
+    """Put the service together."""
+    catalogues = CatalogueReader()
+    desk = Desk(catalogues, zone=settings.time_zone, clock=clock)
+    return Parts(
+        app=create_api(pool, clock, Verifier.of(settings)),
+        consumer=Consumer(
+            desk,
+            group=GROUP,
+            pool=pool,
+            bootstrap=settings.kafka_bootstrap_servers,
+            clock=clock,
+            session_timeout_ms=settings.session_timeout_ms,
+            set_aside_in_a_row=settings.set_aside_in_a_row,
+        ),
+        relay=Relay(
+            database_url=settings.service_database_url.get_secret_value(),
+            bootstrap=settings.kafka_bootstrap_servers,
+            source=f"urn:concord:{settings.consortium}:recognition",
+            clock=clock,
+        ),
+        beside_worker=[StandingQuery(catalogues, pool=pool, zone=settings.time_zone, clock=clock).run],
+    )
+
+
+if __name__ == "__main__":
+    main("recognition", build)
