@@ -69,9 +69,10 @@ class EnrolmentDocument(Document):
     def body_hash(self, learner_id: str) -> str:
         """SHA-256 of the document's values, with the learner's pseudonym in the identifier's place.
 
-        Other white space or order is no other body; and an identifier of ten digits would be found from its hash.
+        Other white space, order or way in (a bulk line has its reference) is no other body; and an identifier of ten
+        digits would be found from its hash.
         """
-        body: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"learner"})
+        body: dict[str, Any] = self.model_dump(mode="json", exclude_none=True, exclude={"learner", "reference"})
         body["learner"] = {"learner_id": learner_id, "reference": self.learner.reference}
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
