@@ -1,9 +1,6 @@
 """The service's REST interface (design decisions 12, 14 and 15)."""
 
-from collections.abc import Sequence
-
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 
 from chassis.clock import Clock
 from chassis.database import Pool
@@ -32,7 +29,6 @@ def create_api(
     *,
     learner_id_key: bytes,
     scheme: Scheme,
-    middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
     """The application that serves the interface."""
     app = create_app(
@@ -41,7 +37,6 @@ def create_api(
         description=DESCRIPTION,
         verifier=verifier,
         checks={"database": lambda: database_answers(pool)},
-        middleware=middleware,
     )
     app.include_router(members.routes(pool, RegisterMember(pool, clock)))
     app.include_router(learning_opportunities.routes(pool, PublishLearningOpportunity(pool, clock)))

@@ -1,6 +1,6 @@
 """Members of the consortium: entered by its registry, read by everybody with a token, seen by all."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
@@ -18,6 +18,10 @@ from services.provider.documents import MemberDocument
 
 Anybody = Annotated[Principal, Depends(require())]
 Registry = Annotated[Principal, Depends(require(Role.CONSORTIUM))]
+
+
+MOST_FACES: Final = 1_000
+"""More members than any consortium has; nobody without a token makes the service read more."""
 
 
 def routes(pool: Pool, register_member: RegisterMember) -> APIRouter:
@@ -68,5 +72,13 @@ def routes(pool: Pool, register_member: RegisterMember) -> APIRouter:
     async def get_face(member_id: MemberId) -> Response:
         """A member's name and colours; no token is needed."""
         return as_json(face_of(await known(member_id)))
+
+    @router.get("/faces", response_model=list[FaceAnswer])
+    @public
+    async def get_faces() -> Response:
+        """Every member's name and colours, by id; no token is needed."""
+        async with transaction(pool) as connection:
+            found = await store.members(connection, after="", limit=MOST_FACES)
+        return as_json([face_of(one) for one in found])
 
     return router

@@ -98,6 +98,7 @@ def test_every_route_says_who_may_call_it(ground: Ground) -> None:
         "/docs",
         "/docs/style.css",
         "/members/{member_id}/face",
+        "/faces",
     }
     assert access["PUT", "/members/{member_id}"] == {Role.CONSORTIUM}
 

@@ -122,4 +122,5 @@ async def test_everybody_sees_a_members_face_and_nothing_more(ground: Ground, co
         FaceAnswer.model_validate_json(face.content)
         assert set(face.json()) == {"member_id", "name", "colours"}
         assert (await stranger.get("/members/westfield/face")).status_code == 404
+        assert (await stranger.get("/faces")).json() == [face.json()]
         assert (await stranger.get("/members/northbridge")).status_code == 401
