@@ -19,7 +19,6 @@ from services.provider.documents import MemberDocument
 Anybody = Annotated[Principal, Depends(require())]
 Registry = Annotated[Principal, Depends(require(Role.CONSORTIUM))]
 
-
 MOST_FACES: Final = 1_000
 """More members than any consortium has; nobody without a token makes the service read more."""
 
