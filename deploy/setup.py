@@ -44,7 +44,8 @@ async def ensure_database(
     """A database of this owner that nobody but its owner and this user may enter, and in which only the owner makes."""
     if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", database):
         await _execute(connection, "CREATE DATABASE %I OWNER %I", database, owner)
-    await _execute(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", database)
+    for each in (database, "postgres"):
+        await _execute(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", each)
     await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, user)
 
 
@@ -58,7 +59,9 @@ def as_role(url: str, role: str, password: str, database: str) -> str:
     """The same server's address for another role and database."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(password)}@{host}", path=f"/{quote(database)}"))
+    return urlunsplit(
+        parts._replace(netloc=f"{quote(role, safe='')}:{quote(password, safe='')}@{host}", path=f"/{quote(database)}")
+    )
 
 
 def variable(service: str) -> str:
@@ -67,13 +70,17 @@ def variable(service: str) -> str:
 
 
 async def prepare_databases(superuser_url: str, service_urls: Mapping[str, str]) -> None:
-    """Make each service's roles and database, with the names and passwords of its address, and migrate it."""
+    """Make each service's roles and database, with the password and name of its address, and migrate it.
+
+    Raises ValueError naming the variable whose address lacks something.
+    """
     async with alone(superuser_url) as connection:
         for service, url in service_urls.items():
             parts = urlsplit(url)
-            if parts.username is None or parts.password is None or len(parts.path) < 2:
-                raise ValueError(f"{variable(service)} must name a role, its password and a database")
-            role, database = unquote(parts.username), unquote(parts.path[1:])
+            role, database = unquote(parts.username or ""), unquote(parts.path[1:])
+            if role != service or not parts.password or not database:
+                # The migrations grant to the role of the service's name.
+                raise ValueError(f"{variable(service)} must name the role {service}, its password and a database")
             owner = f"{role}_owner"
             # The owner is used here alone, so its password is a new one each time, and kept nowhere.
             owner_password = secrets.token_urlsafe(24)
@@ -100,6 +107,8 @@ def main() -> None:
         asyncio.run(prepare(os.environ))
     except KeyError as missing:
         sys.exit(f"{missing.args[0]} is not set")
+    except ValueError as wrong:
+        sys.exit(str(wrong))
 
 
 if __name__ == "__main__":

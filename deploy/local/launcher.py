@@ -119,7 +119,7 @@ def main() -> None:
         return
     # As with compose, the caller's environment may give a variable of the file another value.
     names = compose.variables(COMPOSE_FILE)
-    values = {name: os.environ[name] for name in names if name in os.environ}
+    values = {name: os.environ[name] for name in names if name in os.environ and not name.endswith("_HOST")}
     system = System(asked.folder, brokers=asked.brokers, values=values, ends_with_this_process=asked.command == "run")
     try:
         if asked.command == "up":
