@@ -17,7 +17,7 @@ from chassis.crash import crash_point
 from chassis.database import Connection, Pool, in_transaction
 from chassis.learners import Learner, Malformed, Scheme, identify
 from chassis.outbox import LARGEST_EVENT, Outgoing
-from chassis.problems import Fault, Problem, invalid
+from chassis.problems import Fault, Problem, invalid, unavailable
 from contracts import provider_completion as contract
 from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
@@ -135,10 +135,8 @@ class PublishCompletions:
             except asyncpg.UniqueViolationError:
                 # Somebody named the same completion, or the same learner's reference, with another identifier at the
                 # same instant: another learner's lock. The next try sees what they stored.
-                if attempt == TRIES:
-                    raise
                 await asyncio.sleep(0.01 * attempt)
-        raise AssertionError("unreachable")
+        raise unavailable("Others publish the same completions for other learners at this moment.", name="contended")
 
     async def _read(self, connection: Connection, member: str, claims: Sequence[_Claim]) -> "_Batch":
         """Read what the rows are judged by: three statements, however many rows there are."""
@@ -211,6 +209,8 @@ class _Batch:
                         Fault("revision", number, f"{completion.newest.revision + 1} or higher"),
                         completion.newest,
                     )
+            return self._add(claim, completion)
+        # Only here: what was published for a stranger must still be revocable when the learner is known at last.
         return self._objection_to_name(claim) or self._add(claim, completion)
 
     def _objection_to_name(self, claim: _Claim) -> Problem | None:
@@ -241,14 +241,12 @@ class _Batch:
         document, learner = claim.row.document, claim.learner
         opportunity = (document.learning_opportunity.id, document.learning_opportunity.version)
         offered = self.described.get(opportunity)
-        warnings = (
-            []
-            if offered is not None
-            else [
+        warnings = []
+        if offered is None:
+            warnings.append(
                 f"learning_opportunity: {opportunity[0]} version {opportunity[1]} is not published;"
                 " what the completion left to it stays open until its next revision."
-            ]
-        )
+            )
         if not learner.matchable:
             warnings.append(UNMATCHABLE)
         stated = document.description.filled_in_from(offered or NOTHING_STATED)

@@ -12,7 +12,7 @@ from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
 from services.provider.api.answers import CompletionAnswer, CompletionView, CompletionWithRevisions
 from tests.conftest import Database
-from tests.integration.provider.ground import PLACEHOLDER, ULN, Ground, completion, esi, opportunity
+from tests.integration.provider.ground import PLACEHOLDER, TABLES, ULN, Ground, completion, esi, opportunity
 
 
 async def events(ground: Ground) -> list[CompletionPublished]:
@@ -268,6 +268,19 @@ async def test_a_placeholder_is_accepted_and_matches_nobody(ground: Ground) -> N
         assert known.json()["learner_is_matchable"] is True
         back = await northbridge.put("/completions/C-4", json=completion(learner=learner(PLACEHOLDER, "S-1")))
         assert back.status_code == 409
+        gone = completion(revision=2, learner=learner(PLACEHOLDER, "S-1"), revoked=True)
+        assert (await northbridge.put("/completions/C-1", json=gone)).status_code == 201
+
+
+async def test_the_services_role_can_neither_change_nor_delete_what_was_accepted(ground: Ground) -> None:
+    async with ground.pool.acquire() as connection:
+        for table in set(TABLES) - {"outbox"}:
+            may = {
+                right: await connection.fetchval("SELECT has_table_privilege(current_user, $1, $2)", table, right)
+                or await connection.fetchval("SELECT has_any_column_privilege(current_user, $1, 'UPDATE')", table)
+                for right in ("UPDATE", "DELETE", "TRUNCATE")
+            }
+            assert may == {"UPDATE": False, "DELETE": False, "TRUNCATE": False}, table
 
 
 async def test_an_identifier_stands_in_one_table_alone(
