@@ -1,12 +1,12 @@
 """A learner's record, for the learner, and for the systems of a member where it stands; and its stream."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path
-from fastapi.sse import EventSourceResponse, format_sse_event
-from starlette.responses import Response
+from fastapi.sse import format_sse_event
+from starlette.responses import Response, StreamingResponse
 
 from chassis.http import problems
 from chassis.identity import Principal, Role, own_member, require
@@ -20,7 +20,8 @@ from services.learner_record.views import RecordView
 Learner = Annotated[Principal, Depends(require(Role.LEARNER))]
 Publisher = Annotated[Principal, Depends(require(Role.PUBLISHER))]
 
-RETRY_MS = 1000
+EVENTS: Final = "text/event-stream"
+RETRY_MS: Final = 1000
 """What a reader of the stream waits before it comes again."""
 
 
@@ -52,7 +53,12 @@ def routes(read: ReadRecord, watch: Watch, *, learner_id_key: bytes, scheme: Sch
         """
         return _as_json(await read(learner_of(principal), member=member))
 
-    @router.get("/record/stream", response_class=EventSourceResponse, responses=problems(409))
+    # Not FastAPI's own EventSourceResponse: under it nothing could be refused once the route has begun.
+    @router.get(
+        "/record/stream",
+        response_class=Response,
+        responses={**problems(409), 200: {"content": {EVENTS: {}}, "description": "Versions, as they come"}},
+    )
     async def get_stream(
         principal: Learner,
         last_event_id: Annotated[str | None, Header(description="The version that is shown already.")] = None,
@@ -61,8 +67,10 @@ def routes(read: ReadRecord, watch: Watch, *, learner_id_key: bytes, scheme: Sch
         and each later one when it comes, skipping to the newest. Read the record again when one comes.
         """
         stream = await watch.open(learner_of(principal), _version(last_event_id))
-        return EventSourceResponse(
-            _events(watch, stream), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _events(watch, stream),
+            media_type=EVENTS,
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
     @router.get(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
+from weakref import WeakSet
 
 import asyncpg
 import structlog
@@ -30,7 +31,7 @@ PROBE_SECONDS: Final = 5.0
 LONGEST_PAUSE: Final = 2.0
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Stream:
     """Somebody who looks at a record: the version they were told last, and the newest that is known."""
 
@@ -52,7 +53,8 @@ class Watch:
     def __init__(self, database_url: str, pool: Pool) -> None:
         self._database_url = database_url
         self._pool = pool
-        self._streams: set[Stream] = set()
+        # Weakly, since a reader may be gone before its stream was ever read, and nobody then says so.
+        self._streams: WeakSet[Stream] = WeakSet()
         self._stirred = asyncio.Event()
         self._is_closing = False
         self.is_listening = False
