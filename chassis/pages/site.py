@@ -180,7 +180,9 @@ class Site:
         if isinstance(error, HTTPException):
             problem = Problem(error.status_code, "There is nothing to see at this address.", headers=error.headers)
         elif isinstance(error, RequestValidationError):
-            problem = invalid(faults_of(error.errors(), without=1))
+            # A person follows links; one with values that fit no page leads nowhere.
+            nowhere = Problem(404, "There is nothing to see at this address.")
+            problem = nowhere if wants_page(request) else invalid(faults_of(error.errors(), without=1))
         else:
             problem = problem_of(error)
         if problem.status == 500:

@@ -1,0 +1,78 @@
+"""What a learner is told: states, kinds of credit and units in plain words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A state in words, with the icon and the tone that go with them."""
+
+    label: str
+    tone: str
+    icon: str
+    explanation: str
+
+
+STATES: Final[Mapping[str, Wording]] = {
+    "EARNED": Wording("Earned", "good", "star", "You earned this credit here."),
+    "REVOKED": Wording("Revoked", "bad", "back", "The provider has taken this completion back."),
+    "RECEIVED": Wording("Received, being decided", "calm", "clock", "It has arrived and is being decided."),
+    "RECOGNISED": Wording("Counts in full", "good", "check", "All of this credit is recognised here."),
+    "PARTIAL": Wording("Counts in part", "part", "half", "Some of this credit is recognised here."),
+    "INCOMPLETE": Wording(
+        "Something is still missing", "wait", "hourglass", "It is decided again by itself when what is missing arrives."
+    ),
+    "REFERRED": Wording(
+        "A recognition officer looks at it", "wait", "eye", "A person decides, and you will see the decision here."
+    ),
+    "DECLINED": Wording("Does not count here", "bad", "cross", "It is not recognised here, for the reasons below."),
+    "INVALID": Wording("The evidence cannot be used", "bad", "alert", "What was sent cannot be used as evidence."),
+}
+
+
+def wording(state: str) -> Wording:
+    """A state in words; one that a newer service has made is shown as it is."""
+    return STATES.get(state) or Wording(state.replace("_", " ").capitalize(), "calm", "question", "")
+
+
+_UNITS: Final = {"FHEQ": "credits", "SCQF": "credits", "EQF": "ECTS credits", "NFQ": "ECTS credits"}
+
+_RESULTS: Final = {
+    "pass": "Passed",
+    "compensated": "Passed by compensation",
+    "fail": "Not passed",
+    "not_assessed": "Not assessed",
+    "pending": "Result still to come",
+}
+
+
+def number(value: Decimal) -> str:
+    """A quantity without trailing zeros: 15, 7.5."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def credit(value: Decimal, framework: str | None = None) -> str:
+    """An amount of credit in words, in the framework's unit: 15 credits, 1 credit, 7.5 ECTS credits."""
+    unit = _UNITS.get(framework or "", "credits")
+    return f"{number(value)} {unit.removesuffix('s') if value == 1 else unit}"
+
+
+def level(value: int | None, framework: str | None) -> str:
+    """A level in words, with its framework: FHEQ level 7."""
+    if value is None:
+        return "no level stated"
+    return f"{framework} level {value}" if framework else f"level {value}"
+
+
+def result(value: str) -> str:
+    """How a completion was assessed, in words."""
+    return _RESULTS.get(value, value)
+
+
+def listed(names: list[str]) -> str:
+    """Names in a sentence: A, B and C."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

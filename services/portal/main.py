@@ -1,0 +1,60 @@
+"""A process of the portal: `python -m services.portal.main api`."""
+
+import httpx
+from fastapi import FastAPI
+
+from chassis.clock import Clock
+from chassis.database import Pool
+from chassis.http import create_app
+from chassis.identity import Verifier
+from chassis.pages.issuer import Issuer
+from chassis.pages.sessions import Sessions
+from chassis.pages.site import Site
+from chassis.service import Parts, database_answers, main
+from chassis.settings import Settings
+from services.portal import pages
+from services.portal.upstream import Upstream
+
+DESCRIPTION = """
+Pages for learners. There is no API here: members' systems use the services' own.
+"""
+
+
+def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient) -> FastAPI:
+    """The pages; `client` is what the issuer and the services are asked with."""
+    verifier = Verifier(
+        issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
+    )
+    upstream = Upstream(client, provider_url=settings.provider_url, learner_record_url=settings.learner_record_url)
+    templates = pages.templates()
+    app = create_app(
+        "Concord portal",
+        "1",
+        description=DESCRIPTION,
+        verifier=verifier,
+        checks={"database": lambda: database_answers(pool)},
+    )
+    site = Site(
+        name="portal",
+        public_url=settings.public_url,
+        sessions=Sessions(pool),
+        issuer=Issuer.of(settings, verifier, client),
+        verifier=verifier,
+        templates=templates,
+        clock=clock,
+    )
+    # Before the pages, whose addresses begin with any member's id.
+    site.put_on(app, "services.portal")
+    app.include_router(pages.routes(upstream, templates, clock))
+    return app
+
+
+async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
+    """Put the service together."""
+    # Every open page holds one connection for its stream.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+    return Parts(app=application(settings, pool, clock, httpx.AsyncClient(limits=limits)))
+
+
+if __name__ == "__main__":
+    main("portal", build)

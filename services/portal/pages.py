@@ -1,0 +1,152 @@
+"""The pages: the consortium's members, each member's portal in its colours, and a learner's record there, live."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Path
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from chassis.clock import Clock
+from chassis.identity import Role, public
+from chassis.pages.site import Visitor, anybody, signed_in
+from chassis.pages.templating import Templates
+from contracts.event import MemberId
+from services.portal.domain import wording
+from services.portal.domain.colours import VISIBLE, made_to_stand_out, text_on
+from services.portal.upstream import Face, Upstream
+
+RETRY_MS: Final = 1_500
+"""What a browser waits before it opens a stream again that has ended."""
+
+# The backgrounds of concord.css on which a member's colour must be readable, light and dark: of each the harder one.
+LIGHT_BACKGROUND: Final = "#eef0f4"
+DARK_BACKGROUND: Final = "#202836"
+
+Anybody = Annotated[Visitor | None, Depends(anybody)]
+Learner = Annotated[Visitor, Depends(signed_in(Role.LEARNER))]
+Member = Annotated[MemberId, Path()]
+
+
+def templates() -> Templates:
+    """The service's pages."""
+    return Templates(
+        "services.portal",
+        site_name="Concord",
+        wording=wording.wording,
+        number=wording.number,
+        credit=wording.credit,
+        level=wording.level,
+        result_in_words=wording.result,
+        listed=wording.listed,
+    )
+
+
+def theme(face: Face) -> str:
+    """A member's colours as CSS, with text colours that can be read on them."""
+    primary, accent = face.colours.primary, face.colours.accent
+    light, dark = made_to_stand_out(primary, LIGHT_BACKGROUND), made_to_stand_out(primary, DARK_BACKGROUND)
+    bar_light = made_to_stand_out(primary, LIGHT_BACKGROUND, VISIBLE)
+    bar_dark = made_to_stand_out(primary, DARK_BACKGROUND, VISIBLE)
+    return (
+        f":root {{ --member: {primary}; --on-member: {text_on(primary)}; --accent: {accent}; "
+        f"--link: {light}; --bar: {bar_light}; }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ --link: {dark}; --bar: {bar_dark}; }} }}\n"
+    )
+
+
+def badge(face: Face) -> str:
+    """A member's colours in the list of members, as CSS."""
+    primary, accent = face.colours.primary, face.colours.accent
+    return (
+        f".badge-{face.member_id} {{ --badge: {primary}; --on-badge: {text_on(primary)}; --badge-accent: {accent}; }}\n"
+    )
+
+
+def _css(text: str) -> Response:
+    return Response(text, media_type="text/css", headers={"Cache-Control": "public, max-age=60"})
+
+
+def routes(upstream: Upstream, pages: Templates, clock: Clock) -> APIRouter:
+    """The pages, with what they ask the services through."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    @public
+    async def members(visitor: Anybody) -> Response:
+        """The members of the consortium, each with the way to its portal."""
+        faces = await upstream.faces()
+        return pages.page("members.html", visitor=visitor, faces=faces.values())
+
+    @router.get("/members.css")
+    @public
+    async def members_theme() -> Response:
+        """Every member's colours, for the list of members."""
+        faces = await upstream.faces()
+        return _css("".join(badge(face) for face in faces.values()))
+
+    @router.get("/{member}")
+    @public
+    async def to_member(member: Member) -> Response:
+        """A member's portal, for whoever left out the last stroke."""
+        return RedirectResponse(f"/{member}/", status_code=307)
+
+    @router.get("/{member}/theme.css")
+    @public
+    async def member_theme(member: Member) -> Response:
+        """A member's colours."""
+        face = await upstream.face(member)
+        return _css(theme(face))
+
+    @router.get("/{member}/")
+    @public
+    async def record(member: Member, visitor: Anybody) -> Response:
+        """A learner's record at a member; for whoever has not signed in, the way to do so."""
+        face = await upstream.face(member)
+        if visitor is None or not visitor.principal.has(Role.LEARNER):
+            return pages.page("welcome.html", visitor=visitor, face=face)
+        whole = await upstream.record(visitor.session.access_token)
+        faces = await upstream.faces()
+        at = whole.at(member)
+        return pages.page("record.html", visitor=visitor, face=face, faces=faces, record=whole, at=at)
+
+    @router.get("/{member}/record/fragment")
+    async def record_fragment(member: Member, visitor: Learner) -> Response:
+        """The changing part of the record page alone, to be put in its place."""
+        face = await upstream.face(member)
+        whole = await upstream.record(visitor.session.access_token)
+        return pages.page("fragment.html", face=face, record=whole, at=whole.at(member))
+
+    @router.get("/{member}/record/stream")
+    @public
+    async def record_stream(
+        member: Member,  # noqa: ARG001 - the stream is of the whole record; each page's address has its member
+        visitor: Anybody,
+        last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    ) -> Response:
+        """The learner's stream of record versions, passed on; 204 tells a browser to give up."""
+        if visitor is None or not visitor.principal.has(Role.LEARNER):
+            return Response(status_code=204)
+        changes = upstream.record_changes(visitor.session.access_token, last_event_id)
+        lasts = (visitor.session.expires_at - clock()).total_seconds()
+        return StreamingResponse(
+            _until(changes, lasts),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    return router
+
+
+async def _until(changes: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """The changes, for no longer than the session lasts; a browser that finds the end comes again, and is told."""
+    yield b"retry: %d\n\n" % RETRY_MS
+    ends_at = asyncio.get_running_loop().time() + seconds
+    waiting = aiter(changes)
+    while True:
+        try:
+            async with asyncio.timeout_at(ends_at):
+                chunk = await anext(waiting)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield chunk

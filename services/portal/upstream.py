@@ -1,0 +1,150 @@
+"""What the portal asks of the services, over REST and with the visitor's token; it knows nothing by itself."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from chassis.pages.site import NotSignedIn
+from chassis.problems import Problem, forbidden, unavailable
+from services.portal.domain.colours import parse
+from services.portal.record import Record
+
+log = structlog.get_logger()
+
+TIMEOUT: Final = httpx.Timeout(3.0)
+STREAM_TIMEOUT: Final = httpx.Timeout(3.0, read=60.0)
+"""The stream says at least every 15 seconds that it is still there."""
+LIVE: Final = b"event: live\ndata: 1\n\n"
+"""Tells a page that the record is listened to; without an id, so that the last version named stays the last."""
+FACES_SECONDS: Final = 30.0
+"""How long names and colours are kept before they are asked for again."""
+
+
+class Colours(BaseModel):
+    """A member's colours."""
+
+    primary: str
+    accent: str
+
+
+class Face(BaseModel):
+    """What everybody may see of a member."""
+
+    member_id: str
+    name: str
+    colours: Colours
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    faces: dict[str, Face]
+    until: float
+
+
+class Upstream:
+    """The services behind the portal."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        provider_url: str,
+        learner_record_url: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._provider_url = provider_url.rstrip("/")
+        self._learner_record_url = learner_record_url.rstrip("/")
+        self._monotonic = monotonic
+        self._kept: _Kept | None = None
+
+    async def faces(self) -> dict[str, Face]:
+        """The members' names and colours by their ids, in the order of names.
+
+        Raises the Problem 503 where they cannot be had and were never had before.
+        """
+        now = self._monotonic()
+        if self._kept is None or self._kept.until <= now:
+            try:
+                faces = await self._fetch_faces()
+            except (httpx.HTTPError, Problem) as error:
+                if self._kept is None:
+                    raise unavailable("The members' pages cannot be shown at the moment.") from error
+                # A name and two colours do not spoil: what is away for a while must not take the pages with it.
+                log.warning("members' faces could not be fetched", error=type(error).__name__)
+                faces = self._kept.faces
+            self._kept = _Kept(faces, now + FACES_SECONDS)
+        return self._kept.faces
+
+    async def _fetch_faces(self) -> dict[str, Face]:
+        response = await self._client.get(f"{self._provider_url}/faces", timeout=TIMEOUT)
+        faces = [Face.model_validate(item) for item in _content(response, "The members cannot be listed.")]
+        for face in faces:
+            # They are written into a stylesheet.
+            parse(face.colours.primary)
+            parse(face.colours.accent)
+        return {face.member_id: face for face in sorted(faces, key=lambda face: face.name.casefold())}
+
+    async def face(self, member: str) -> Face:
+        """One member's name and colours; raises the Problem 404 where there is no such member."""
+        face = (await self.faces()).get(member)
+        if face is None:
+            raise Problem(404, "No member of the consortium has its pages at this address.")
+        return face
+
+    async def record(self, token: str) -> Record:
+        """The record of the learner whose token it is.
+
+        Raises NotSignedIn where the token is not accepted, and the Problems 403, 409 and 503 with the service's words.
+        """
+        response = await self._client.get(f"{self._learner_record_url}/record", headers=_bearer(token), timeout=TIMEOUT)
+        content = _content(response, "Your record cannot be shown at the moment.")
+        try:
+            return Record.model_validate(content)
+        except ValidationError as error:
+            log.error("the record could not be understood", errors=error.errors(include_input=False)[:3])
+            raise unavailable("Your record cannot be shown at the moment.", name="record-not-understood") from error
+
+    async def record_changes(self, token: str, last_event_id: str | None) -> AsyncIterator[bytes]:
+        """The record's stream of versions as it comes, after LIVE; it ends where the service is away."""
+        headers = _bearer(token) | {"Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        try:
+            async with self._client.stream(
+                "GET", f"{self._learner_record_url}/record/stream", headers=headers, timeout=STREAM_TIMEOUT
+            ) as response:
+                if response.status_code == 200:
+                    yield LIVE
+                    async for chunk in response.aiter_raw():
+                        yield chunk
+        except httpx.HTTPError as error:
+            log.info("the record's stream ended", error=type(error).__name__)
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _content(response: httpx.Response, otherwise: str) -> Any:
+    """The content of an answer; what else a service said becomes the portal's own answer."""
+    if response.status_code == 200:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise unavailable(otherwise) from error
+    if response.status_code == 401:
+        raise NotSignedIn
+    if response.status_code in (403, 409):
+        try:
+            detail = str(response.json()["detail"])
+        except (ValueError, KeyError, TypeError):
+            detail = otherwise
+        raise forbidden(detail) if response.status_code == 403 else Problem(409, detail)
+    log.warning("a service did not answer as expected", status=response.status_code, path=response.url.path)
+    raise unavailable(otherwise)
