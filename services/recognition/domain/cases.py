@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue, Member
+from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue
 from services.recognition.domain.learner import Completion, Enrolment, Use
 from services.recognition.engine import model
 from services.recognition.engine.choosing import evaluations_of
@@ -34,7 +34,9 @@ def evaluations(
     """
     claimed: dict[str, list[model.Completion]] = {}
     for completion, claimed_on in claims.items():
-        claimed.setdefault(completion.provider, []).append(_claimed(completion, claimed_on, award, catalogue))
+        claimed.setdefault(completion.provider, []).append(
+            _claimed(completion, claimed_on, enrolment.receiver, award, catalogue)
+        )
     candidates = {provider: catalogue.candidates(provider, enrolment.receiver) for provider in claimed}
     found = []
     for evaluation in evaluations_of(claimed, candidates):
@@ -43,12 +45,14 @@ def evaluations(
         if terms is not None:
             agreement = catalogue.agreement(terms.id, terms.version)
             completions = _converted(completions, agreement, terms.receiver_framework)
-            terms, completions = _at_receiver(terms, completions, catalogue.members[enrolment.receiver])
         found.append(Together(agreement, terms, completions))
     return found
 
 
-def _claimed(completion: Completion, claimed_on: date, award: AwardVersion, catalogue: Catalogue) -> model.Completion:
+def _claimed(
+    completion: Completion, claimed_on: date, receiver: str, award: AwardVersion, catalogue: Catalogue
+) -> model.Completion:
+    # The agreement states suspensions for all claims at once; each claim has its own date, and so carries its own.
     return model.Completion(
         id=str(completion.completion_id),
         course=completion.course,
@@ -68,6 +72,7 @@ def _claimed(completion: Completion, claimed_on: date, award: AwardVersion, cata
         already_used_for=() if completion.used_for is None else (_use(completion.used_for, award),),
         claimed_on=claimed_on,
         provider_suspended=catalogue.members[completion.provider].is_suspended(claimed_on),
+        receiver_suspended=catalogue.members[receiver].is_suspended(claimed_on),
     )
 
 
@@ -88,19 +93,3 @@ def _converted(
     if agreement is None or agreement.ratios is None:
         return tuple(completions)
     return tuple(replace(one, credit_ratio=agreement.ratios[one.framework, framework]) for one in completions)
-
-
-def _at_receiver(
-    terms: model.Agreement, completions: tuple[model.Completion, ...], receiver: Member
-) -> tuple[model.Agreement, tuple[model.Completion, ...]]:
-    """The receiver's suspension on each claim date.
-
-    The agreement states it for all claims at once; where it holds on the dates of some only, these carry it.
-    """
-    suspended = [receiver.is_suspended(one.claimed_on) for one in completions]
-    if all(suspended):
-        return replace(terms, receiver_suspended=True), completions
-    return terms, tuple(
-        replace(one, provider_suspended=True) if is_suspended else one
-        for one, is_suspended in zip(completions, suspended, strict=True)
-    )

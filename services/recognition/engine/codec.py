@@ -177,6 +177,7 @@ def _completion(completion: Mapping[str, Any], claimed_on: Any) -> Completion:
         claimed_on=date.fromisoformat(completion.get("claimed_on", claimed_on)),
         credit_ratio=_number_or_none(completion.get("credit_ratio")),
         provider_suspended=completion.get("provider_suspended"),
+        receiver_suspended=completion.get("receiver_suspended"),
     )
 
 
@@ -319,6 +320,7 @@ def _completion_to_json(completion: Completion, shared_claimed_on: date | None) 
             claimed_on=completion.claimed_on.isoformat() if shared_claimed_on is None else None,
             credit_ratio=_text(completion.credit_ratio),
             provider_suspended=completion.provider_suspended,
+            receiver_suspended=completion.receiver_suspended,
         ),
     }
 

@@ -174,12 +174,12 @@ def agreement_exists(_: Completion, case: Case) -> Ground | None:
 def members_are_not_suspended(claim: Claim, agreement: Agreement) -> Ground | None:
     """MEMBER_SUSPENDED (REFERRED): the provider or the receiver is. Consortium's rule: its registry suspends.
 
-    A provider's suspension that the completion states itself goes before the agreement's.
+    A suspension that the completion states itself goes before the agreement's.
     """
-    provider = claim.completion.provider_suspended
+    provider, receiver = claim.completion.provider_suspended, claim.completion.receiver_suspended
     suspended = {
         "provider": agreement.provider_suspended if provider is None else provider,
-        "receiver": agreement.receiver_suspended,
+        "receiver": agreement.receiver_suspended if receiver is None else receiver,
     }
     if not any(suspended.values()):
         return None

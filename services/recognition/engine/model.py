@@ -57,8 +57,8 @@ class Completion:
     """A completion as claimed for one enrolment, with the day on which the claim is judged (`claimed_on`).
 
     `credits` and `mark` are the provider's own, `level` is one of `framework` or None where none is stated.
-    `uln` is None for a learner without one. `credit_ratio` and `provider_suspended`, where stated, go before the
-    agreement's.
+    `uln` is None for a learner without one. `credit_ratio`, `provider_suspended` and `receiver_suspended`, where
+    stated, go before the agreement's.
     """
 
     id: str
@@ -80,6 +80,7 @@ class Completion:
     claimed_on: date
     credit_ratio: Fraction | None = None
     provider_suspended: bool | None = None
+    receiver_suspended: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
