@@ -1,5 +1,6 @@
 """Completions: published by a member's systems, one by one or in bulk."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -26,6 +27,7 @@ from services.provider.documents import CompletionDocument, CompletionLine
 
 MOST_LINES: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
+LINES_AT_A_STRETCH: Final = 50
 NDJSON: Final = "application/x-ndjson"
 
 Publisher = Annotated[Principal, Depends(require(Role.PUBLISHER))]
@@ -119,7 +121,10 @@ async def _publish_lines(
     """Publish what can be read of the lines; the answer to each, in order."""
     read: list[Row | bytes] = []
     rows: list[Row] = []
-    for line in lines:
+    for nth, line in enumerate(lines):
+        if nth % LINES_AT_A_STRETCH == 0:
+            # Whoever publishes a single completion meanwhile does not wait for all of these.
+            await asyncio.sleep(0)
         try:
             document = parse(CompletionLine, line)
         except Problem as problem:

@@ -66,18 +66,15 @@ BROKEN: list[tuple[bytes, str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "reference", "field"), BROKEN)
-async def test_a_broken_line_is_refused_and_the_others_stand(
-    ground: Ground, northbridge: httpx.AsyncClient, broken: bytes, reference: str | None, field: str
-) -> None:
-    answers = await send(northbridge, line("C-1"), broken, line("C-2"))
-    assert [one["status"] for one in answers] == [201, 422, 201]
-    assert answers[1]["reference"] == reference
-    assert field in {error["field"] for error in answers[1]["errors"]}
-    assert all(error["expected"] for error in answers[1]["errors"])
-    assert answers[1]["retryable"] is False
-    assert await ground.count("completion_revision") == 2
-    assert await ground.count("outbox") == 2
+async def test_a_broken_line_is_refused_and_the_others_stand(ground: Ground, northbridge: httpx.AsyncClient) -> None:
+    for number, (broken, reference, field) in enumerate(BROKEN):
+        answers = await send(northbridge, line(f"A-{number}"), broken, line(f"B-{number}"))
+        assert [one["status"] for one in answers] == [201, 422, 201]
+        assert answers[1]["reference"] == reference
+        assert field in {error["field"] for error in answers[1]["errors"]}, broken
+        assert all(error["expected"] for error in answers[1]["errors"])
+        assert answers[1]["retryable"] is False
+    assert await ground.count("completion_revision") == await ground.count("outbox") == 2 * len(BROKEN)
 
 
 async def test_lines_of_one_reference_work_in_order(ground: Ground, northbridge: httpx.AsyncClient) -> None:
