@@ -130,10 +130,9 @@ class Ground:
             records.append(record)
         return records
 
-    async def handle(self, records: Sequence[Logged], **how: bool) -> Handled:
+    async def handle(self, records: Sequence[Logged], desk: RecordDesk | None = None, **how: bool) -> Handled:
         """Handle records as one batch, as the consumer does."""
-        desk = RecordDesk(self.clock, UTC_ZONE)
-        batch = Batch(desk, records, self.clock(), group="test", failures_before=0)
+        batch = Batch(desk or RecordDesk(self.clock, UTC_ZONE), records, self.clock(), group="test", failures_before=0)
         async with transaction(self.pool) as connection:
             return await batch.handle(connection, **how)
 

@@ -1,5 +1,7 @@
 """What comes over topics: repeats, older ones, what comes too early, and what it does to the record."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -9,13 +11,18 @@ import asyncpg
 import pytest
 
 from chassis import telemetry
-from chassis.database import open_pool
+from chassis.database import Connection, open_pool
 from contracts.event import Event
 from contracts.ids import enrolment_id, entry_id
 from contracts.learner_record_entry import EntryUpdated
+from services.learner_record.application.keeping import Keeping
+from services.learner_record.events import RecordDesk
 from services.learner_record.views import EntryView, RecordView
+from tests.eventually import eventually
+from tests.integration.chassis.ground import headers_of
 from tests.integration.learner_record.ground import (
     TRACEPARENT,
+    UTC_ZONE,
     Ground,
     award,
     completion,
@@ -35,6 +42,9 @@ def entries_at(record: RecordView, member_id: str) -> list[EntryView]:
 
 def own_at(record: RecordView, member_id: str) -> list[EntryView]:
     return next(one.own_credit for one in record.members if one.member == member_id)
+
+
+HEADERS = headers_of(completion())
 
 
 async def entries_sent(ground: Ground) -> list[EntryUpdated]:
@@ -68,6 +78,40 @@ async def test_an_enrolment_pulls_in_what_was_earned_before_in_its_own_transacti
     assert {cause for _, cause, _ in sent} == {enrolled.event_id}
     assert await ground.version() == 2
     assert [one.state for one in entries_at(await ground.record(), "strathmore")] == ["RECEIVED", "RECEIVED"]
+
+
+class Slow(RecordDesk):
+    """Holds a batch between reading and writing, until a test lets it go."""
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__(ground.clock, UTC_ZONE)
+        self.has_read = asyncio.Event()
+        self.may_go = asyncio.Event()
+
+    async def write(self, connection: Connection, works: Sequence[Keeping]) -> None:
+        self.has_read.set()
+        await self.may_go.wait()
+        await super().write(connection, works)
+
+
+async def test_a_completion_and_an_enrolment_that_come_at_once_do_not_miss_each_other(ground: Ground) -> None:
+    await ground.enrol("northbridge", "E-0")
+    desk = Slow(ground)
+    batch = asyncio.create_task(ground.handle(ground.log([completion()]), desk))
+    await desk.has_read.wait()
+    enrolling = asyncio.create_task(ground.enrol("strathmore", "E-1"))
+
+    async def it_waits_for_the_learner() -> bool:
+        async with ground.pool.acquire() as connection:
+            return bool(
+                await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            )
+
+    await eventually(lambda: enrolling.done() or it_waits_for_the_learner())
+    desk.may_go.set()
+    await batch
+    assert (await enrolling).status_code == 201
+    assert [one.state for one in entries_at(await ground.record(), "strathmore")] == ["RECEIVED"]
 
 
 async def test_the_decision_says_what_the_credit_counts_as_and_why(ground: Ground) -> None:
@@ -289,6 +333,23 @@ async def test_a_character_that_postgresql_cannot_keep_sets_that_learner_aside_a
         await ground.handle(records)
     handled = await ground.handle(records, one_by_one=True)
     assert handled.set_aside == 1
+    assert await ground.count("completion_revision") == 1
+
+
+@pytest.mark.parametrize("trouble", ["unknown type", "no value", "no headers"])
+async def test_a_record_that_says_nothing_sets_its_learner_aside_alone(ground: Ground, trouble: str) -> None:
+    record = ground.log([completion()])[0]
+    match trouble:
+        case "unknown type":
+            record.headers = [
+                (n, b"provider.completion.published.v9" if n == "ce_type" else v) for n, v in record.headers
+            ]
+        case "no value":
+            record.value = None
+        case "no headers":
+            record.headers = []
+    handled = await ground.handle([record, *ground.log([decision(1), completion("C-3", code="bob")])])
+    assert handled.set_aside == 2
     assert await ground.count("completion_revision") == 1
 
 
