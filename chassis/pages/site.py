@@ -204,7 +204,13 @@ class Site:
                 raise
             visitor = None
         return self._templates.page(
-            "error.html", status=problem.status, headers=problem.headers, problem=problem, visitor=visitor
+            "error.html",
+            status=problem.status,
+            headers=problem.headers,
+            problem=problem,
+            visitor=visitor,
+            # What was being done can be tried again only where it is a page's address.
+            path=local_path(request.url.path) if request.method == "GET" else "/",
         )
 
 

@@ -1,6 +1,6 @@
 """Templates of a service's pages: its own before the shared ones, everything escaped, nothing undefined."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ def instant(value: datetime) -> str:
 class Templates:
     """The pages of one service."""
 
-    def __init__(self, package: str, **always: Any) -> None:
+    def __init__(self, package: str, *, filters: Mapping[str, Callable[..., Any]] | None = None, **always: Any) -> None:
         self._environment = Environment(
             loader=ChoiceLoader([PackageLoader(package), PackageLoader("chassis.pages")]),
             autoescape=True,
@@ -29,7 +29,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"day": day, "instant": instant}
+        self._environment.filters |= {"day": day, "instant": instant, **(filters or {})}
         self._environment.globals |= always
 
     def page(

@@ -14,6 +14,7 @@ from chassis.pages.templating import Templates
 from contracts.event import MemberId
 from services.portal.domain import wording
 from services.portal.domain.colours import VISIBLE, made_to_stand_out, text_on
+from services.portal.record import newest_first
 from services.portal.upstream import Face, Upstream
 
 RETRY_MS: Final = 1_500
@@ -32,8 +33,10 @@ def templates() -> Templates:
     """The service's pages."""
     return Templates(
         "services.portal",
+        filters={"newest_first": newest_first},
         site_name="Concord",
         wording=wording.wording,
+        own_wording=wording.own_wording,
         number=wording.number,
         credit=wording.credit,
         level=wording.level,

@@ -95,6 +95,12 @@ class Entry(_Part):
         return self.completion.title or "A completion without a title"
 
 
+def newest_first(entries: list[Entry]) -> list[Entry]:
+    """Entries in the order in which a learner looks for them: completed last comes first."""
+    by_title = sorted(entries, key=lambda entry: entry.title.casefold())
+    return sorted(by_title, key=lambda entry: entry.completion.completed_on, reverse=True)
+
+
 class LevelTotals(_Part):
     """Credit at one level."""
 

@@ -72,23 +72,30 @@ class Upstream:
         if self._kept is None or self._kept.until <= now:
             try:
                 faces = await self._fetch_faces()
-            except (httpx.HTTPError, Problem) as error:
+            except Problem:
                 if self._kept is None:
-                    raise unavailable("The members' pages cannot be shown at the moment.") from error
+                    raise
                 # A name and two colours do not spoil: what is away for a while must not take the pages with it.
-                log.warning("members' faces could not be fetched", error=type(error).__name__)
                 faces = self._kept.faces
             self._kept = _Kept(faces, now + FACES_SECONDS)
         return self._kept.faces
 
     async def _fetch_faces(self) -> dict[str, Face]:
-        response = await self._client.get(f"{self._provider_url}/faces", timeout=TIMEOUT)
-        faces = [Face.model_validate(item) for item in _content(response, "The members cannot be listed.")]
+        content = await self._get(f"{self._provider_url}/faces", {}, "The members cannot be listed at the moment.")
+        faces = [Face.model_validate(item) for item in content]
         for face in faces:
             # They are written into a stylesheet.
             parse(face.colours.primary)
             parse(face.colours.accent)
         return {face.member_id: face for face in sorted(faces, key=lambda face: face.name.casefold())}
+
+    async def _get(self, url: str, headers: dict[str, str], otherwise: str) -> Any:
+        try:
+            response = await self._client.get(url, headers=headers, timeout=TIMEOUT)
+        except httpx.HTTPError as error:
+            log.warning("a service does not answer", error=type(error).__name__, path=httpx.URL(url).path)
+            raise unavailable(otherwise) from error
+        return _content(response, otherwise)
 
     async def face(self, member: str) -> Face:
         """One member's name and colours; raises the Problem 404 where there is no such member."""
@@ -102,13 +109,13 @@ class Upstream:
 
         Raises NotSignedIn where the token is not accepted, and the Problems 403, 409 and 503 with the service's words.
         """
-        response = await self._client.get(f"{self._learner_record_url}/record", headers=_bearer(token), timeout=TIMEOUT)
-        content = _content(response, "Your record cannot be shown at the moment.")
+        otherwise = "Your record cannot be shown at the moment."
+        content = await self._get(f"{self._learner_record_url}/record", _bearer(token), otherwise)
         try:
             return Record.model_validate(content)
         except ValidationError as error:
             log.error("the record could not be understood", errors=error.errors(include_input=False)[:3])
-            raise unavailable("Your record cannot be shown at the moment.", name="record-not-understood") from error
+            raise unavailable(otherwise, name="record-not-understood") from error
 
     async def record_changes(self, token: str, last_event_id: str | None) -> AsyncIterator[bytes]:
         """The record's stream of versions as it comes, after LIVE; it ends where the service is away."""

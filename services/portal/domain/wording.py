@@ -38,6 +38,18 @@ def wording(state: str) -> Wording:
     return STATES.get(state) or Wording(state.replace("_", " ").capitalize(), "calm", "question", "")
 
 
+_NOT_EARNED: Final[Mapping[str, Wording]] = {
+    "pending": Wording("Result still to come", "calm", "clock", "You took part, and the result is not known yet."),
+    "fail": Wording("Not passed", "bad", "cross", "It was assessed and not passed."),
+    "not_assessed": Wording("Not assessed", "calm", "question", "You took part, and it was not assessed."),
+}
+
+
+def own_wording(state: str, result: str) -> Wording:
+    """Own credit in words: its state, and where it was not passed that, for then nothing was earned."""
+    return _NOT_EARNED.get(result, wording(state)) if state == "EARNED" else wording(state)
+
+
 _UNITS: Final = {"FHEQ": "credits", "SCQF": "credits", "EQF": "ECTS credits", "NFQ": "ECTS credits"}
 
 _RESULTS: Final = {

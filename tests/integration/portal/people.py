@@ -16,9 +16,8 @@ from deploy.local.ports import free_port
 IRIS = Person(
     id="iris",
     name="Iris Quill",
-    member="glenmore",
     roles=(Role.LEARNER,),
-    schac_personal_unique_code="urn:schac:personalUniqueCode:int:esi:glenmore.example:000000001",
+    schac_personal_unique_code="urn:schac:personalUniqueCode:int:esi:northbridge.example:ann",
 )
 OWEN = Person(id="owen", name="Owen Reed", roles=(Role.OPERATIONS,))
 NADIA = Person(id="nadia", name="Nadia Finch", member="northbridge", roles=(Role.PUBLISHER,))
@@ -55,6 +54,12 @@ async def issuer_for(client_id: str, public_url: str) -> AsyncIterator[Signer]:
     )
     async with serving(create_issuer(signer, PEOPLE, [client]), port):
         yield signer
+
+
+def system_token(signer: Signer, member: str | None, role: Role) -> dict[str, str]:
+    """The headers with which a system calls: a member's, or the consortium's."""
+    token = signer.sign({"sub": f"system of {member}", "member": member, "roles": [role.value]})
+    return {"Authorization": f"Bearer {token}"}
 
 
 def token_of(signer: Signer, person: Person) -> str:
