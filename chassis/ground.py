@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Callable
 from typing import Final
 
 import asyncpg
@@ -96,37 +95,49 @@ class _Request:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._now: Callable[[], float] = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
         self._reading = False
         self._read = False
         self._begun = False
         self._given_up = False
-        self._ends_at = self._now() + ground._deadline
+        self._counted = False
+        self._too_late: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        ground = self._ground
+        self._counted = True
+        self._ground._waiting += 1
+        self._ends_in(self._ground._deadline)
         task = asyncio.create_task(self._serve())
-        ground._waiting += 1
-        counted = True
         try:
-            while not task.done():
-                if self._begun:
-                    if counted:
-                        ground._waiting -= 1
-                        counted = False
-                    await asyncio.wait({task})
-                elif (left := self._ends_at - self._now()) > 0:
-                    await asyncio.wait({task}, timeout=left)
-                else:
-                    await self._give_up(task)
-                    return
-            task.result()
+            await asyncio.wait({task, self._too_late}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+            elif self._begun:  # in the same turn of the loop as the deadline
+                await task
+            else:
+                await self._give_up(task)
         except asyncio.CancelledError:
             self._leave(task)
             raise
         finally:
-            if counted:
-                ground._waiting -= 1
+            self._count_no_longer()
+
+    def _expire(self) -> None:
+        if not self._too_late.done():
+            self._too_late.set_result(None)
+
+    def _ends_in(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._expire)
+
+    def _count_no_longer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._counted:
+            self._counted = False
+            self._ground._waiting -= 1
 
     async def _give_up(self, task: asyncio.Task[None]) -> None:
         self._leave(task)
@@ -167,13 +178,13 @@ class _Request:
                 await self.answer(problem)
 
     async def _take(self) -> Message:
-        if self._read:
+        if self._read or self._begun:
             return await self._receive()
         self._reading = True
-        self._ends_at = self._now() + self._ground._upload
+        self._ends_in(self._ground._upload)
         message = await self._receive()
         self._reading = False
-        self._ends_at = self._now() + self._ground._deadline
+        self._ends_in(self._ground._deadline)
         self._read = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
@@ -182,6 +193,7 @@ class _Request:
             return
         if message["type"] == "http.response.start":
             self._begun = True
+            self._count_no_longer()
             self._add_headers(message)
         await self._send(message)
 
