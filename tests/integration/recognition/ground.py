@@ -31,6 +31,7 @@ from services.recognition.events import GROUP, Desk
 
 ISSUER = "http://issuer.test"
 UTC_ZONE = ZoneInfo("UTC")
+SIGNER = Signer(ISSUER)
 ACCEPTED = datetime(2026, 9, 1, 9, 30, tzinfo=UTC)
 
 
@@ -192,7 +193,7 @@ class Ground:
 
     pool: Pool
     clock: Hands = field(default_factory=Hands)
-    signer: Signer = field(default_factory=lambda: Signer(ISSUER))
+    signer: Signer = SIGNER
     offsets: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -288,8 +289,9 @@ class Ground:
             return await client.put(f"/{path}/{document['id']}", json=document)
 
     async def set_up(self, *documents: dict[str, Any]) -> None:
-        """Two members, one award at strathmore, one agreement from northbridge; or these documents instead."""
-        await self.consume(member("northbridge"), member("strathmore"))
+        """Two members, what one offers, an award at strathmore, an agreement from northbridge; or these documents."""
+        offered = [opportunity(f"northbridge:{course}") for course in ("stats", "ethics", "law")]
+        await self.consume(member("northbridge"), member("strathmore"), *offered)
         for document in documents or (award(), agreement()):
             answer = await self.put(document)
             assert answer.status_code == 201, answer.text
