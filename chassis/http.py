@@ -77,6 +77,9 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its own spans carry the path and the query, in which a member's reference of a person may stand;
+        # chassis.tracing names a request by its route.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             *middleware,
             Middleware(Ground, deadline=deadline, under_way=under_way, content_security_policy=content_security_policy),

@@ -37,7 +37,8 @@ class Tracing:
             try:
                 await self._app(scope, receive, observe)
             finally:
-                route = getattr(scope.get("route"), "path", None)
+                # Without the converters of the pattern: a route is called what the API document calls it.
+                route = getattr(scope.get("route"), "path_format", None)
                 if route is not None:
                     span.update_name(f"{method} {route}")
                     span.set_attribute("http.route", route)

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 import orjson
+import stamina
 
 from client.publishing import Observer, Refused, Row, publish
 from client.session import Connection
 from deploy.demo.people import Document, Story
+
+CATALOGUE_ARRIVES_WITHIN: Final = 15.0
 
 
 class DemoRefused(Exception):
@@ -45,10 +48,10 @@ async def publish_consortium(document: Document, doors: Doors) -> None:
         async with doors.at(doors.recognition, f"{member}-system").open() as http:
             for award in document["awards"]:
                 if award["member"] == member:
-                    await _put(http, f"/awards/{quote(award['id'])}", _as_json(award))
+                    await _put_when_known(http, f"/awards/{quote(award['id'])}", _as_json(award))
     async with doors.at(doors.recognition, "consortium").open() as http:
         for agreement in document["agreements"]:
-            await _put(http, f"/agreements/{agreement['id']}", _as_json(agreement))
+            await _put_when_known(http, f"/agreements/{agreement['id']}", _as_json(agreement))
 
 
 async def publish_learners(story: Story, doors: Doors, *, on_rows: Callable[[int], None]) -> None:
@@ -98,6 +101,14 @@ def _in_full(course: str, offered: Document, member: Document) -> Document:
 def _as_json(document: Document) -> Any:
     """YAML's dates as the text that JSON has for them."""
     return orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
+
+
+async def _put_when_known(http: httpx.AsyncClient, path: str, body: Any) -> None:
+    """PUT a document whose members and courses recognition may not have heard of yet: they reach it over a topic."""
+    attempts = stamina.retry_context(on=DemoRefused, attempts=None, timeout=CATALOGUE_ARRIVES_WITHIN, wait_max=0.5)
+    async for attempt in attempts:
+        with attempt:
+            await _put(http, path, body)
 
 
 async def _put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> None:
