@@ -81,7 +81,7 @@ def what_happened(hop: Hop) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration for people: 12 ms, 1.25 s, 4 min 10 s, 3 h 5 min, 2 days."""
+    """A duration for people: 12 ms, 1.25 s, 4 min 10 s, 3 h 5 min, 2 d 4 h."""
     if seconds < 0:
         return "−" + duration(-seconds)
     if seconds < 1:
@@ -93,4 +93,4 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     if whole < 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} days {whole % 86_400 // 3600} h"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

@@ -9,7 +9,7 @@ VISIBLE: Final = 3.0
 """The least contrast of a mark that is no text (success criterion 1.4.11)."""
 
 WHITE: Final = "#ffffff"
-BLACK: Final = "#11151c"
+BLACK: Final = "#000000"
 
 _HEX: Final = re.compile(r"#[0-9a-fA-F]{6}")
 Rgb = tuple[int, int, int]
@@ -45,7 +45,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def text_on(background: str) -> str:
-    """The colour of text on a background: near-black or white, whichever is easier to read."""
+    """The colour of text on a background: black or white, whichever is easier to read: one of them always is."""
     return max((WHITE, BLACK), key=lambda colour: contrast(colour, background))
 
 
