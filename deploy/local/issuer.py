@@ -70,7 +70,7 @@ class Person(_Entry):
 class Client(_Entry):
     """A system that asks for tokens: its own, or those of people who sign in through it."""
 
-    secret: str | None = None
+    secret: str | None = Field(None, min_length=1)
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
 
@@ -88,12 +88,23 @@ def people_in(path: Path) -> list[Person]:
     return _People.model_validate(yaml.safe_load(path.read_text()) or {}).people
 
 
-def clients_in(path: Path) -> list[Client]:
+def clients_in(path: Path, environment: Mapping[str, str] = os.environ) -> list[Client]:
     """The clients of a file, with what it takes from the environment put in.
 
-    Raises ValueError where it does not read as the module describes, KeyError naming a variable that is not set.
+    Raises ValueError where it does not read as the module describes, or asks for what the environment does not have.
     """
-    return _Clients.model_validate(yaml.safe_load(Template(path.read_text()).substitute(os.environ)) or {}).clients
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return Template(value).substitute(environment)
+            except KeyError as error:
+                raise ValueError(f"{path.name} asks for {error.args[0]}, which the environment does not have") from None
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        return [filled(item) for item in value] if isinstance(value, list) else value
+
+    return _Clients.model_validate(filled(yaml.safe_load(path.read_text()) or {})).clients
 
 
 class Signer:
@@ -411,7 +422,7 @@ def main() -> None:
         raise SystemExit(f"the issuer's people or clients cannot be read: {error}") from error
     key = kept_key(settings.issuer_state) if settings.issuer_state else None
     app = create_issuer(Signer(address, audience=settings.oidc_audience, key=key), people, clients)
-    uvicorn.run(app, host=settings.http_host, port=settings.http_port, access_log=False, server_header=False)
+    uvicorn.run(app, host=settings.http_host, port=settings.http_port, access_log=False, server_header=False, ws="none")
 
 
 if __name__ == "__main__":

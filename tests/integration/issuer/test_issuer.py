@@ -1,9 +1,12 @@
 """The local issuer over a real connection: sign-in with PKCE, clients' own tokens, and what it refuses."""
 
+import asyncio
 import base64
 import hashlib
+import os
 import re
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,8 +15,10 @@ import httpx
 import pytest
 from joserfc import jwt
 
-from chassis.identity import NotTrusted, Role, ServiceToken
+from chassis.identity import NotTrusted, Role, ServiceToken, Verifier
 from deploy.local.issuer import Client, Person, Signer, clients_in, kept_key, people_in
+from deploy.local.ports import free_port
+from tests.eventually import eventually
 from tests.tokens import Issuer
 
 SECRET = secrets.token_urlsafe()
@@ -260,6 +265,54 @@ def test_people_and_clients_are_read_from_files(tmp_path: Path) -> None:
     people.write_text("people:\n  - {id: ada, roles: [emperor]}\n")
     with pytest.raises(ValueError, match="roles"):
         people_in(people)
+
+
+def test_a_clients_secret_comes_from_the_environment(tmp_path: Path) -> None:
+    clients = tmp_path / "clients.yaml"
+    clients.write_text('clients: [{id: portal, secret: "${ITS_SECRET}", redirect_uris: ["${PORTAL}/back"]}]')
+    (client,) = clients_in(clients, {"ITS_SECRET": SECRET, "PORTAL": "http://portal"})
+    assert (client.secret, client.redirect_uris) == (SECRET, ("http://portal/back",))
+    with pytest.raises(ValueError, match="ITS_SECRET"):
+        clients_in(clients, {"PORTAL": "http://portal"})
+    with pytest.raises(ValueError, match="secret"):
+        clients_in(clients, {"ITS_SECRET": "", "PORTAL": "http://portal"})
+
+
+async def test_the_process_serves_what_its_environment_says(tmp_path: Path) -> None:
+    (tmp_path / "clients.yaml").write_text(f"clients: [{{id: system, secret: {SECRET}x, roles: [publisher]}}]")
+    port = free_port()
+    environment = {
+        **os.environ,
+        "HTTP_PORT": str(port),
+        "OIDC_ISSUER": f"http://127.0.0.1:{port}",
+        "ISSUER_CLIENTS": str(tmp_path / "clients.yaml"),
+        "ISSUER_STATE": str(tmp_path / "state"),
+    }
+    tokens = []
+    for _ in range(2):  # the second has the first one's key
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-m", "deploy.local.issuer", env=environment
+        )
+        try:
+            async with httpx.AsyncClient(base_url=environment["OIDC_ISSUER"]) as client:
+
+                async def ready(client: httpx.AsyncClient = client) -> bool:
+                    try:
+                        return (await client.get("/health/ready")).status_code == 200
+                    except httpx.ConnectError:
+                        return False
+
+                await eventually(ready, within=60)
+            own = ServiceToken(issuer=environment["OIDC_ISSUER"], client_id="system", client_secret=SECRET + "x")
+            tokens.append(await own.value())
+            verifier = Verifier(
+                issuer=environment["OIDC_ISSUER"], audience="concord", jwks_url=environment["OIDC_ISSUER"] + "/jwks"
+            )
+            for token in tokens:
+                assert (await verifier.verify(token)).subject == "system"
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 # The tokens that tests make by hand
