@@ -86,10 +86,9 @@ def settle(converted: Sequence[Converted], agreement: Agreement, case: Case) -> 
     """Grant what fits the award's caps; also what may be chosen from, where a choice is required."""
     rooms = rooms_of(case.award, case.ledger)
     preferences = _preferences(case)
-    claimants = [
-        _claimant(one, agreement, case.award, rooms)
-        for one in sorted(converted, key=lambda one: _place(one.match, preferences))
-    ]
+    if len(converted) > 1:
+        converted = sorted(converted, key=lambda one: _place(one.match, preferences))
+    claimants = [_claimant(one, agreement, case.award, rooms) for one in converted]
     offers: list[list[Match]] = []
     if agreement.whole_units_only:
         offers = _grant_whole_units(claimants, rooms, preferences)
@@ -165,7 +164,7 @@ def _grant_whole_units(
         claimant.obstacles = _in_the_way(claimant.needs, rooms)
     rest = [claimant for claimant in claimants if not claimant.obstacles]
 
-    overrun = _in_the_way(_together(claimant.needs for claimant in rest), rooms)
+    overrun = _in_the_way(_together(claimant.needs for claimant in rest), rooms) if len(rest) > 1 else ()
     if not overrun:  # (b)
         for claimant in rest:
             claimant.is_granted_whole(rooms)

@@ -10,9 +10,9 @@ from typing import Final
 
 from services.recognition.engine.clauses import by_agreement, by_award, by_consortium
 from services.recognition.engine.leaves import (
+    LIKE_FOR_LIKE,
     PlacedLeaf,
     is_accepted_result,
-    like_for_like_leaf,
     lower_bound,
     takes_mark,
 )
@@ -61,10 +61,7 @@ def claim_under(
     agreement: Agreement, completion: Completion, award: Award, leaves_by_course: LeavesByCourse | None
 ) -> Claim:
     """Look at a completion under an agreement in force; no leaves at all means like for like."""
-    if leaves_by_course is None:
-        leaves: tuple[PlacedLeaf, ...] = (like_for_like_leaf(completion.course),)
-    else:
-        leaves = leaves_by_course.get(completion.course, ())
+    leaves = LIKE_FOR_LIKE if leaves_by_course is None else leaves_by_course.get(completion.course, ())
     return Claim(
         completion=completion,
         award=award,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 from services.recognition.engine.model import Agreement, Completion, Leaf, Rule
 from services.recognition.engine.requirements import leaves_in
@@ -32,9 +33,8 @@ def leaves_by_course(rules: Sequence[Rule]) -> Mapping[str, tuple[PlacedLeaf, ..
     return {course: tuple(leaves) for course, leaves in found.items()}
 
 
-def like_for_like_leaf(course: str) -> PlacedLeaf:
-    """Like for like counts as one leaf for each course, without bounds of its own."""
-    return PlacedLeaf(Leaf(course), None, None)
+LIKE_FOR_LIKE: Final = (PlacedLeaf(Leaf("every course"), None, None),)
+"""Without rules: like for like counts as one leaf for each course, without bounds of its own."""
 
 
 def is_accepted_result(completion: Completion, agreement: Agreement) -> bool:
