@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from chassis.database import Connection, Pool, transaction
+from chassis.database import COMMAND_TIMEOUT, Connection, Pool
 from contracts.ids import entry_id
 from services.learner_record.domain.record import Completion, Decision, Enrolment, Entry, Known, Place
 from services.learner_record.domain.stack import Attempt, Grant, LevelSum, Line, Stack, Sums, stack
@@ -35,7 +35,7 @@ JSON = dict[str, Any]
 
 
 class ReadRecord:
-    """Reads a learner's record, in two round trips."""
+    """Reads a learner's record, in two round trips: without a transaction, since the first statement is one instant."""
 
     def __init__(self, pool: Pool, zone: ZoneInfo) -> None:
         self._pool = pool
@@ -43,12 +43,12 @@ class ReadRecord:
 
     async def __call__(self, learner_id: UUID, *, member: str | None = None) -> RecordView:
         """The record as it is now; only what stands at `member` where one is named."""
-        async with transaction(self._pool) as connection:
+        async with self._pool.acquire(timeout=COMMAND_TIMEOUT) as connection:
             return await self._read(connection, learner_id, member)
 
     async def of_reference(self, member: str, reference: str) -> RecordView | None:
         """What stands at a member for the learner it means by its own reference; None where it never used it."""
-        async with transaction(self._pool) as connection:
+        async with self._pool.acquire(timeout=COMMAND_TIMEOUT) as connection:
             learner_id = await records.learner_of_reference(connection, member, reference)
             return None if learner_id is None else await self._read(connection, learner_id, member)
 

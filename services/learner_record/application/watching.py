@@ -15,7 +15,7 @@ from weakref import WeakSet
 import asyncpg
 import structlog
 
-from chassis.database import Connection, Pool, connect, is_passing, transaction
+from chassis.database import COMMAND_TIMEOUT, Connection, Pool, connect, is_passing
 from chassis.problems import unavailable
 from services.learner_record.store import records
 
@@ -117,7 +117,7 @@ class Watch:
         # Before the version is read, so that no change falls between the two.
         self._streams.add(stream)
         try:
-            async with transaction(self._pool) as connection:
+            async with self._pool.acquire(timeout=COMMAND_TIMEOUT) as connection:
                 version = await records.version_of(connection, learner_id)
         except BaseException:
             self._streams.discard(stream)

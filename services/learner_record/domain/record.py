@@ -82,7 +82,8 @@ def claimed_elsewhere(completion: Completion, enrolment: Enrolment, decision: De
     """The entry of a completion for an enrolment; None where nothing stands there.
 
     Recognition is by *other* members. Before a decision it is RECEIVED, unless the enrolment was closed before the
-    claim date and so gives no first decision (decision.md, "Closed enrolments").
+    claim date and so gives no first decision (decision.md, "Closed enrolments"). The claim date is the day of
+    `claimable_from` or of the opening, and none is closed before it was opened.
     """
     if enrolment.receiver == completion.provider:
         return None
@@ -96,7 +97,7 @@ def claimed_elsewhere(completion: Completion, enrolment: Enrolment, decision: De
             decision.decision_id,
             decision.number,
         )
-    if enrolment.closed_on is not None and enrolment.closed_on < max(completion.claimable_on, enrolment.opened_on):
+    if enrolment.closed_on is not None and enrolment.closed_on < completion.claimable_on:
         return None
     return Entry(completion.completion_id, enrolment.enrolment_id, enrolment.receiver, completion.revision, "RECEIVED")
 

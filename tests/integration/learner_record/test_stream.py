@@ -89,7 +89,9 @@ class Reader:
 
 
 @pytest.fixture
-async def served(ground: Ground) -> AsyncIterator[Served]:
+async def served(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    # Long, so that what is told is told because it was notified.
+    monkeypatch.setattr(watching, "PROBE_SECONDS", 3600)
     async with Served(ground).running() as served:
         yield served
 
@@ -211,6 +213,16 @@ async def test_a_quiet_stream_says_that_it_is_still_there(
         await eventually(lambda: ann.comments >= 3)
         await ground.receive(completion())
         assert await waiting == 1
+
+
+async def test_a_notification_that_never_came_is_made_up_for(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection cut half-way delivers nothing and says nothing; so it is tried from time to time."""
+    monkeypatch.setattr(watching, "PROBE_SECONDS", 0.05)
+    async with Served(ground).running() as served, served.stream() as ann:
+        assert await ann.next() == 0
+        async with transaction(ground.pool) as connection:
+            await connection.execute("INSERT INTO learner (learner_id, version) VALUES ($1, 7)", learner_id("ann"))
+        assert await ann.next() == 7
 
 
 async def test_a_reader_who_goes_leaves_nothing_behind(ground: Ground, served: Served) -> None:

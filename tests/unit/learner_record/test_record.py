@@ -157,7 +157,6 @@ def test_a_revoked_completion_is_revoked_at_its_provider_and_elsewhere_as_it_was
         (AUGUST, AUGUST, True),
         (JUNE, date(2026, 8, 14), False),
         (JUNE, AUGUST, True),
-        # The claim date is the later of the two days.
         (SEPTEMBER, SEPTEMBER, True),
     ],
 )
