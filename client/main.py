@@ -17,7 +17,12 @@ def collect() -> typer.Typer:
     Raises what importing an offered command raises: an installation that is broken should say so.
     """
     command = typer.Typer(
-        name="concord", no_args_is_help=True, help="Concord: credit that moves with the learner.", add_completion=False
+        name="concord",
+        no_args_is_help=True,
+        help="Concord: credit that moves with the learner.",
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_show_locals=False,  # among them are secrets
     )
 
     @command.callback()
@@ -35,4 +40,8 @@ def collect() -> typer.Typer:
 
 def app() -> None:
     """Run the command."""
-    collect()()
+    collect()(prog_name="concord")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,37 +1,46 @@
 """Publishes rows through a bulk endpoint: many requests, several at once, one learner's rows in order.
 
-Rows are read as they are needed and spread over lanes by learner; a lane has one request under way at a time. So
-memory is bounded by lanes × rows of a request, however long the file is. A request that ended without an answer, or
-whose answer is not whole, is sent again: a row that was accepted before answers 200 (design decision 12).
+Rows are read as they are needed and spread over lanes; a lane has one request under way at a time. So memory is
+bounded, however long the file is. A request that ended without an answer, or whose answer is not whole, is sent again:
+a row that was accepted before answers 200 (design decision 12).
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Iterable
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-import stamina
+import orjson
+
+from client.rows import LARGEST_ROW, Row
+
+__all__ = ["GaveUp", "NotConcord", "Observer", "Refused", "Row", "Summary", "publish"]
 
 MOST_ROWS: Final = 500
+"""Rows of a request; the endpoint takes 1,000."""
 MOST_BYTES: Final = 1024 * 1024
-LARGEST_ROW: Final = 256 * 1024
+"""Bytes after which a request takes no further row; the endpoint takes 4 MiB."""
 LANES: Final = 4
+MOST_ROWS_HELD: Final = 2 * LANES * MOST_ROWS
+MOST_BYTES_HELD: Final = 2 * LANES * MOST_BYTES
+"""Rows, and their bytes, that are read and not answered yet."""
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the file: its number, counted from 1, and its text as it stands there."""
-
-    number: int
-    text: bytes
-    learner: str
+NDJSON: Final = "application/x-ndjson"
+TRY_AGAIN: Final = frozenset({408, 425, 429, 502, 503, 504})
+"""Answers to a whole request that another try may cure."""
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+LONGEST_RETRY_AFTER: Final = 60.0
+REQUEST_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that was not accepted: where, why, and per field what would be right."""
+    """A row that was not accepted: where, why, and per field its value and what would be right."""
 
     line: int
     reference: str | None
@@ -41,7 +50,7 @@ class Refused:
 
 @dataclass(slots=True)
 class Summary:
-    """What became of a file's rows."""
+    """What became of a file's rows so far."""
 
     accepted: int = 0
     known: int = 0
@@ -56,63 +65,55 @@ class Summary:
 
 
 class GaveUp(Exception):
-    """Concord could not be reached for too long; the rows without an answer were not, or not surely, accepted."""
+    """No answer came for too long; the rows without one may or may not have been accepted."""
+
+
+class NotConcord(Exception):
+    """What answers at this address is no bulk endpoint."""
 
 
 @dataclass(frozen=True)
 class Observer:
-    """Who is told: of every refused row, of warnings, and of progress in bytes of the file."""
+    """Who is told: of every refused row, of warnings, of progress in bytes of the file, and why there is none."""
 
     on_refused: Callable[[Refused], None]
     on_warning: Callable[[int, str], None] = field(default=lambda _line, _text: None)
     on_progress: Callable[[int, Summary], None] = field(default=lambda _bytes, _summary: None)
-
-
-def rows_of(lines: Iterable[bytes]) -> Iterable[Row]:
-    """The rows of an NDJSON file; blank lines count as lines, but are no rows."""
-    for number, line in enumerate(lines, start=1):
-        text = line.rstrip(b"\r\n")
-        if number == 1:
-            text = text.removeprefix(b"\xef\xbb\xbf")
-        if text.strip():
-            yield Row(number, text, _learner_of(text))
-
-
-def _learner_of(text: bytes) -> str:
-    """By what a row is kept in order with its learner's others; a row that cannot be read stands by itself."""
-    try:
-        learner = json.loads(text)["learner"]
-        return f"{learner['scheme']}:{learner['identifier']}"
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
+    on_trouble: Callable[[str], None] = field(default=lambda _cause: None)
 
 
 async def publish(
-    rows: Iterable[Row], client: httpx.AsyncClient, path: str, observer: Observer, *, patience: float = 600.0
+    rows: Iterable[Row] | AsyncIterable[Row],
+    client: httpx.AsyncClient,
+    path: str,
+    observer: Observer,
+    *,
+    patience: float = 600.0,
+    summary: Summary | None = None,
 ) -> Summary:
-    """Send every row and wait for every answer.
+    """Send every row and wait for every answer; a `summary` that is handed in counts along.
 
-    `patience` is how many seconds a request is tried for. Raises GaveUp after that, and httpx.HTTPStatusError where
-    the service refuses a whole request (a token without the right, a wrong address).
+    `patience` is how many seconds a request is tried for. Raises GaveUp after that, httpx.HTTPStatusError where the
+    service refuses a whole request (a token without the right, a wrong address), NotConcord, and what reading raises.
     """
-    summary = Summary()
-    lanes: list[asyncio.Queue[Row | None]] = [asyncio.Queue(maxsize=MOST_ROWS) for _ in range(LANES)]
+    summary = Summary() if summary is None else summary
+    lanes = _Lanes()
+    sender = _Sender(client, path, observer, patience, summary)
 
     async def read() -> None:
-        for row in rows:
-            # One event loop reads and sends: a row whose lane is full waits, and the file with it.
-            await lanes[hash(row.learner) % LANES].put(row)
-        for lane in lanes:
-            await lane.put(None)
+        async for row in _one_by_one(rows):
+            await lanes.put(row)
+        lanes.end()
 
-    async def send(lane: "asyncio.Queue[Row | None]") -> None:
-        async for request in _requests(lane):
-            await _deliver(request, client, path, observer, summary, patience)
+    async def send(lane: int) -> None:
+        async for request in lanes.requests(lane):
+            await sender.deliver(request)
+            lanes.let_go(request)
 
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(read())
-            for lane in lanes:
+            for lane in range(LANES):
                 group.create_task(send(lane))
     except ExceptionGroup as failures:
         # Lanes fail for the same cause; the first speaks for them.
@@ -120,100 +121,199 @@ async def publish(
     return summary
 
 
-async def _requests(lane: "asyncio.Queue[Row | None]") -> AsyncIterator[list[Row]]:
-    """What a lane holds, in requests of bounded size; a request does not wait to be full."""
-    ended = False
-    held: Row | None = None
-    while not ended:
-        row = held or await lane.get()
-        held = None
-        request: list[Row] = []
-        size = 0
-        while row is not None:
-            if request and (len(request) == MOST_ROWS or size + len(row.text) >= MOST_BYTES):
-                held = row
-                break
-            request.append(row)
-            size += len(row.text) + 1
-            if lane.empty():
-                # Let the reader go on before deciding that there is nothing more.
-                await asyncio.sleep(0)
-                if lane.empty():
+async def _one_by_one(rows: Iterable[Row] | AsyncIterable[Row]) -> AsyncIterator[Row]:
+    if isinstance(rows, AsyncIterable):
+        async for row in rows:
+            yield row
+    else:
+        for row in rows:
+            yield row
+
+
+class _Lanes:
+    """Which lane a row takes: that of the unanswered rows it is tied to, else the emptiest one.
+
+    A row that is tied to rows of two lanes waits until one of them has its answers. So rows keep their order where it
+    matters, and nowhere else.
+    """
+
+    def __init__(self) -> None:
+        self._queues: list[asyncio.Queue[Row | None]] = [asyncio.Queue() for _ in range(LANES)]
+        self._lane_of: dict[str, int] = {}
+        self._unanswered: Counter[str] = Counter()
+        self._rows = 0
+        self._bytes = 0
+        self._changed = asyncio.Event()
+
+    async def put(self, row: Row) -> None:
+        """Hand a row to its lane, as soon as there is room and the lane is certain."""
+        while self._is_full or len(lanes := self._lanes_tied_to(row)) > 1:
+            self._changed.clear()
+            await self._changed.wait()
+        lane = lanes.pop() if lanes else min(range(LANES), key=lambda nth: self._queues[nth].qsize())
+        for tie in row.ties:
+            self._lane_of[tie] = lane
+            self._unanswered[tie] += 1
+        self._rows += 1
+        self._bytes += len(row.text)
+        self._queues[lane].put_nowait(row)
+
+    @property
+    def _is_full(self) -> bool:
+        return self._rows >= MOST_ROWS_HELD or self._bytes >= MOST_BYTES_HELD
+
+    def _lanes_tied_to(self, row: Row) -> set[int]:
+        return {self._lane_of[tie] for tie in row.ties if tie in self._lane_of}
+
+    def end(self) -> None:
+        """Say that no further row comes."""
+        for queue in self._queues:
+            queue.put_nowait(None)
+
+    async def requests(self, lane: int) -> AsyncIterator[list[Row]]:
+        """What a lane holds, in requests of bounded size; a request does not wait to be full."""
+        queue = self._queues[lane]
+        while (row := await queue.get()) is not None:
+            request = [row]
+            size = len(row.text)
+            while len(request) < MOST_ROWS and size < MOST_BYTES and not queue.empty():
+                following = queue.get_nowait()
+                if following is None:
+                    queue.put_nowait(None)  # for the next turn of the outer loop
                     break
-            row = lane.get_nowait()
-        ended = row is None
-        if request:
+                request.append(following)
+                size += len(following.text)
             yield request
+
+    def let_go(self, rows: Sequence[Row]) -> None:
+        """Forget rows that have their answer."""
+        for row in rows:
+            self._rows -= 1
+            self._bytes -= len(row.text)
+            for tie in row.ties:
+                self._unanswered[tie] -= 1
+                if not self._unanswered[tie]:
+                    del self._unanswered[tie], self._lane_of[tie]
+        self._changed.set()
 
 
 class _NoAnswer(Exception):
-    """A request whose answer did not come, or not whole, or said to come again."""
+    """An answer that is not whole, or says to come again: after so many seconds at the earliest."""
+
+    def __init__(self, cause: str, after: float = 0.0) -> None:
+        self.after = after
+        super().__init__(cause)
 
 
-def _worth_repeating(error: Exception) -> bool:
-    return isinstance(error, (httpx.TransportError, _NoAnswer))
+class _Sender:
+    """Delivers requests and counts what became of their rows."""
 
+    def __init__(
+        self, client: httpx.AsyncClient, path: str, observer: Observer, patience: float, summary: Summary
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._observer = observer
+        self._patience = patience
+        self._summary = summary
 
-async def _deliver(
-    request: list[Row], client: httpx.AsyncClient, path: str, observer: Observer, summary: Summary, patience: float
-) -> None:
-    waiting = [row for row in request if not _is_too_large(row, observer, summary)]
-    attempts = stamina.retry_context(
-        on=_worth_repeating, attempts=None, timeout=patience, wait_initial=0.1, wait_max=5.0, wait_jitter=0.5
-    )
-    try:
-        async for attempt in attempts:
-            with attempt:
-                if attempt.num > 1:
-                    summary.sent_again += len(waiting)
-                for row, answer in zip(waiting, await _ask(waiting, client, path), strict=True):
-                    _note(row, answer, observer, summary)
-    except (httpx.TransportError, _NoAnswer) as error:
-        raise GaveUp(
-            f"{client.base_url} gave no answer for {patience:.0f} s: {error or type(error).__name__}"
-        ) from error
-    observer.on_progress(sum(len(row.text) + 1 for row in request), summary)
+    async def deliver(self, request: Sequence[Row]) -> None:
+        """Send rows until each has its answer, whatever the answer is."""
+        rows = [row for row in request if len(row.text) <= LARGEST_ROW]
+        for row in request:
+            if len(row.text) > LARGEST_ROW:
+                self._refuse_as_too_large(row, f"a row of at most {LARGEST_ROW:,} bytes")
+        if rows:
+            await self._deliver_whole(rows)
+        self._observer.on_progress(sum(row.size or len(row.text) + 1 for row in request), self._summary)
 
+    async def _deliver_whole(self, rows: Sequence[Row]) -> None:
+        try:
+            answers = await self._insist(rows)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            # Something on the way takes less than Concord does.
+            if len(rows) == 1:
+                self._refuse_as_too_large(rows[0], f"a smaller row: {error.request.url.host} does not take this one")
+                return
+            middle = len(rows) // 2
+            await self._deliver_whole(rows[:middle])
+            await self._deliver_whole(rows[middle:])
+            return
+        for row, answer in zip(rows, answers, strict=True):
+            self._note(row, answer)
 
-def _is_too_large(row: Row, observer: Observer, summary: Summary) -> bool:
-    if len(row.text) <= LARGEST_ROW:
-        return False
-    summary.refused += 1
-    observer.on_refused(
-        Refused(row.number, None, f"a row of {len(row.text)} bytes; at most {LARGEST_ROW} are accepted")
-    )
-    return True
+    async def _insist(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """The answers to the rows of one request, asked for until they come or patience ends."""
+        ends_at = time.monotonic() + self._patience
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._ask(rows, min(REQUEST_SECONDS, max(ends_at - time.monotonic(), 1.0)))
+            except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
+                raise  # the request itself is impossible
+            except (httpx.TransportError, _NoAnswer) as error:
+                cause = self._in_words(error)
+                wanted = error.after if isinstance(error, _NoAnswer) else 0.0
+            # Lanes that were cut off together do not come back together.
+            wait = max(wanted, pause * random.uniform(0.5, 1.0))  # noqa: S311
+            if time.monotonic() + wait > ends_at:
+                raise GaveUp(f"{cause}, for {self._patience:.0f} s")
+            self._observer.on_trouble(cause)
+            await asyncio.sleep(wait)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            self._summary.sent_again += len(rows)
 
-
-async def _ask(rows: list[Row], client: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
-    """One request; the answers in the order of the rows. Raises _NoAnswer where another try may give one."""
-    if not rows:
-        return []
-    response = await client.post(
-        path, content=b"\n".join(row.text for row in rows), headers={"Content-Type": "application/x-ndjson"}
-    )
-    if response.status_code in (429, 502, 503, 504):
-        await asyncio.sleep(min(float(response.headers.get("Retry-After", 0) or 0), 10.0))
-        raise _NoAnswer(f"answered {response.status_code}")
-    response.raise_for_status()
-    answers = [json.loads(line) for line in response.content.splitlines() if line]
-    if len(answers) != len(rows):
-        raise _NoAnswer(f"{len(answers)} answers to {len(rows)} rows")
-    return answers
-
-
-def _note(row: Row, answer: dict[str, Any], observer: Observer, summary: Summary) -> None:
-    status = answer["status"]
-    if status == httpx.codes.CREATED:
-        summary.accepted += 1
-    elif status == httpx.codes.OK:
-        summary.known += 1
-    else:
-        summary.refused += 1
-        errors = tuple(answer.get("errors", ()))
-        observer.on_refused(
-            Refused(row.number, answer.get("reference"), answer.get("detail") or answer.get("title", ""), errors)
+    async def _ask(self, rows: Sequence[Row], seconds: float) -> list[dict[str, Any]]:
+        response = await self._client.post(
+            self._path,
+            content=b"\n".join(row.text for row in rows),
+            headers={"Content-Type": NDJSON},
+            timeout=seconds,
         )
-    for warning in answer.get("warnings", ()):
-        summary.warnings += 1
-        observer.on_warning(row.number, warning)
+        if response.status_code in TRY_AGAIN:
+            after = _seconds(response.headers.get("Retry-After", ""))
+            raise _NoAnswer(f"{response.url} answered {response.status_code}", after)
+        response.raise_for_status()
+        if not response.headers.get("Content-Type", "").startswith(NDJSON):
+            raise NotConcord(f"{response.url} answered, but not as Concord does; is it the right address?")
+        try:
+            answers = [orjson.loads(line) for line in response.content.splitlines() if line]
+        except orjson.JSONDecodeError:
+            answers = []
+        if len(answers) != len(rows) or not all(isinstance(one, dict) and "status" in one for one in answers):
+            raise _NoAnswer(f"{response.url} gave an answer that is not whole")
+        return answers
+
+    def _in_words(self, error: Exception) -> str:
+        if isinstance(error, httpx.TransportError):
+            # It may be the issuer of tokens that does not answer.
+            return f"{error.request.url} gave no answer ({error or type(error).__name__})"
+        return str(error)
+
+    def _note(self, row: Row, answer: dict[str, Any]) -> None:
+        if answer["status"] == httpx.codes.CREATED:
+            self._summary.accepted += 1
+        elif answer["status"] == httpx.codes.OK:
+            self._summary.known += 1
+        else:
+            detail = answer.get("detail") or answer.get("title") or f"status {answer['status']}"
+            self._refuse(Refused(row.number, answer.get("reference"), detail, tuple(answer.get("errors") or ())))
+        for warning in answer.get("warnings") or ():
+            self._summary.warnings += 1
+            self._observer.on_warning(row.number, warning)
+
+    def _refuse_as_too_large(self, row: Row, expected: str) -> None:
+        value = row.text[:60].decode(errors="replace") + "…"
+        error = {"field": "", "value": value, "expected": expected}
+        self._refuse(Refused(row.number, None, "The row is too large.", (error,)))
+
+    def _refuse(self, refused: Refused) -> None:
+        self._summary.refused += 1
+        self._observer.on_refused(refused)
+
+
+def _seconds(retry_after: str) -> float:
+    """A Retry-After in seconds; one that is a date is left to the client's own pauses."""
+    return min(float(retry_after), LONGEST_RETRY_AFTER) if retry_after.isascii() and retry_after.isdigit() else 0.0
