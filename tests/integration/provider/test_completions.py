@@ -222,7 +222,9 @@ async def test_completions_are_listed_page_by_page(
     for reference in references:
         await northbridge.put(f"/completions/{reference}", json=completion())
     await northbridge.put("/completions/b", json=completion(revision=2))
-    await westfield.put("/completions/b", json=completion(learning_opportunity={"id": "westfield:law", "version": 1}))
+    for reference in ("B", "b", "z"):
+        law = completion(learning_opportunity={"id": "westfield:law", "version": 1})
+        await westfield.put(f"/completions/{reference}", json=law)
     seen: list[CompletionView] = []
     parameters: dict[str, Any] = {"limit": 2}
     while True:
