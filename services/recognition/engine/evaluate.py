@@ -130,7 +130,7 @@ def _one_rule_claims(involved: Eligible, dispute: Dispute, agreement: Agreement)
         "AMBIGUOUS_RULES",
         State.REFERRED,
         course=involved.course,
-        rules=" and ".join(f"/rules/{position}" for position in dispute.rules),
+        rules=" and ".join(str(position + 1) for position in dispute.rules),
         allowed="one",
     )
 

@@ -178,14 +178,15 @@ def members_are_not_suspended(claim: Claim, agreement: Agreement) -> Ground | No
         "provider": agreement.provider_suspended if provider is None else provider,
         "receiver": agreement.receiver_suspended if receiver is None else receiver,
     }
-    if not any(suspended.values()):
+    members = [member for member, is_suspended in suspended.items() if is_suspended]
+    if not members:
         return None
     return by_consortium(
         "members_are_not_suspended",
         "MEMBER_SUSPENDED",
         State.REFERRED,
-        member=" and the ".join(member for member, is_suspended in suspended.items() if is_suspended),
-        stated="suspended",
+        member=" and the ".join(members),
+        stated="is suspended" if len(members) == 1 else "are suspended",
         required="active",
     )
 

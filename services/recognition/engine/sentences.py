@@ -24,7 +24,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "ID_NOT_VERIFIED_AT_ASSESSMENT": "The agreement asks for {required}, and for this completion there was {stated}.",
     "NO_AGREEMENT": "There is {stated} under which this provider's credit is recognised here, where {required} is "
     "needed, so a person decides.",
-    "MEMBER_SUSPENDED": "The {member} is {stated}, and only credit between {required} members is recognised without a "
+    "MEMBER_SUSPENDED": "The {member} {stated}, and only credit between {required} members is recognised without a "
     "person.",
     "AGREEMENT_NOT_IN_FORCE.before": "The agreement covers what was {basis} from {covered_from}, and this was {basis} "
     "on {judged_on}.",
@@ -60,10 +60,10 @@ SENTENCES: Final[Mapping[str, str]] = {
     "NO_RULE.mark": "The agreement's rules take marks for {course} within {bands}, and the mark is {mark}, so a person "
     "decides.",
     "NO_RULE.never": "No rule that takes {course} can still be met: {in_the_way}, so a person decides.",
-    "AMBIGUOUS_RULES": "Several rules of the agreement claim {course} at once: {rules}, where {allowed} may, so a "
-    "person decides.",
+    "AMBIGUOUS_RULES": "Several rules of the agreement claim {course} at once, numbers {rules}, where {allowed} may, "
+    "so a person decides.",
     "RULE_NOT_SATISFIED": "It counts together with other courses: you have {held}, and what is missing is {missing}.",
-    "RULE_NOT_SATISFIED.waiting": "A rule would take {held}, and what it waits for is {waits_for}.",
+    "RULE_NOT_SATISFIED.waiting": "A rule would take {held}; it waits for {waits_for}.",
     "SLOT_FILLED": "It could count as {slot}, and a place that is filled {filled} is filled only {allowed}.",
     "LEVEL_MISMATCH": "The credit stands at level {level}, it would count at level {named_level}, and the agreement "
     "does not say that it may, so a person decides.",
@@ -79,14 +79,15 @@ SENTENCES: Final[Mapping[str, str]] = {
     # Minimum claim and caps
     "BELOW_MIN_CLAIM": "Credit is taken from {minimum_claim} on, and so far you have {claimed}; the claim is decided "
     "again when there is more.",
-    "CAP_REACHED": "The award takes {cap} credits from elsewhere and has no room left ({room}) for these {credits}.",
+    "CAP_REACHED": "The award takes {cap} credits from elsewhere, and they are used: there is no room for "
+    "these {credits}.",
     "CAP_EXCEEDED": "The award takes {cap} credits from elsewhere; these are {credits}, and there is room for {room}.",
-    "LEVEL_CAP_REACHED": "The award takes {cap} credits at level {level} from elsewhere and has no room left ({room}) "
-    "for these {credits}.",
+    "LEVEL_CAP_REACHED": "The award takes {cap} credits at level {level} from elsewhere, and they are used: there is "
+    "no room for these {credits}.",
     "LEVEL_CAP_EXCEEDED": "The award takes {cap} credits at level {level} from elsewhere; these are {credits}, and "
     "there is room for {room}.",
-    "SAME_LEVEL_CAP_REACHED": "The award takes {cap} credits that count in another award of its level too and has no "
-    "room left ({room}) for these {credits}.",
+    "SAME_LEVEL_CAP_REACHED": "The award takes {cap} credits that count in another award of its level too, and they "
+    "are used: there is no room for these {credits}.",
     "SAME_LEVEL_CAP_EXCEEDED": "The award takes {cap} credits that count in another award of its level too; these are "
     "{credits}, and there is room for {room}.",
     "CHOICE_REQUIRED": "Not everything fits: together it is {credits} credits, and the award has room for {room}; you "

@@ -107,7 +107,7 @@ def _rule_is_satisfied(
         State.INCOMPLETE,
         variant="waiting",
         held=candidate.course,
-        waits_for="what competes with it to be settled",
+        waits_for="what stands before it to be settled",
     )
 
 

@@ -199,7 +199,7 @@ def test_a_dispute_reaches_through_others_by_course_and_by_slot() -> None:
     )
     outcome = decide([completion(course, course) for course in "ABCDEFG"], terms)
     assert decided(outcome) == dict.fromkeys("ABCDE", AMBIGUOUS) | {"F": RECOGNISED, "G": RECOGNISED}
-    assert dict(ground_of(outcome, "AMBIGUOUS_RULES", "A").compared)["rules"] == "/rules/0 and /rules/1 and /rules/2"
+    assert dict(ground_of(outcome, "AMBIGUOUS_RULES", "A").compared)["rules"] == "1 and 2 and 3"
 
 
 def test_other_attempts_at_a_disputed_course_are_in_dispute_too() -> None:
