@@ -127,6 +127,7 @@ class EntryView(View):
     grounds: list[GroundView] = []
     agreement: Version | None = None
     award: Version | None = None
+    cause: Annotated[str | None, Field(description="What the decision was made on: a kind of change; open.")] = None
     claimed_on: date | None = None
     decided_at: datetime | None = None
     appeals: Annotated[Appeals | None, Field(description="Shown with every decline.")] = None

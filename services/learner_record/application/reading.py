@@ -184,6 +184,7 @@ class _Page:
             ],
             agreement=_version(decision["agreement"]),
             award=_version(decision["award"]),
+            cause=decision["cause"]["kind"],
             claimed_on=decision["claimed_on"],
             decided_at=decision["decided_at"],
             appeals=_appeals(self._names.members.get(entry.member, {})) if entry.state == "DECLINED" else None,

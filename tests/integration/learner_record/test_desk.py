@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -132,6 +132,7 @@ async def test_the_decision_says_what_the_credit_counts_as_and_why(ground: Groun
     assert entry.counts
     assert [(one.code, one.clause) for one in entry.grounds] == [("LEVEL_TOO_LOW", "/rules/3")]
     assert entry.agreement is not None
+    assert (entry.cause, entry.claimed_on) == ("completion", date(2026, 8, 15))
     assert (entry.agreement.id, entry.agreement.version, entry.grade) == ("northbridge-strathmore", 3, Decimal("62.5"))
     (enrolled,) = record.members[1].enrolments
     assert (enrolled.award.title, enrolled.award.credits_required) == ("PGCert Data", Decimal(60))
