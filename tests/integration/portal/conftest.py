@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from chassis.batch import Batch
 from chassis.clock import system_clock
 from chassis.database import Pool, open_pool, transaction
-from chassis.identity import Role
+from chassis.identity import Access, Role, walk
 from chassis.settings import Settings
 from contracts.event import Event
 from deploy.local.issuer import Signer
@@ -42,7 +42,11 @@ class Consortium:
     learner_record_url: str
     signer: Signer
     pool: Pool
+    """Of the learner record."""
+    portal_pool: Pool
     stops: dict[str, Callable[[], Awaitable[None]]]
+    routes: dict[str, Access]
+    """What each address of the portal asks of its caller."""
     next_offset: dict[str, int] = field(default_factory=dict)
 
     async def receive(self, *events: Event) -> None:
@@ -102,9 +106,7 @@ async def consortium(database: Callable[[str], Awaitable[Database]]) -> AsyncIte
             return url, pool
 
         def settings(url: str, **more: Any) -> Settings:
-            return Settings(
-                service_database_url=url, oidc_issuer=signer.issuer, learner_id_key=KEY.decode(), **more
-            )  # type: ignore[arg-type]
+            return Settings(service_database_url=url, oidc_issuer=signer.issuer, learner_id_key=KEY.decode(), **more)  # type: ignore[arg-type]
 
         async def serve(name: str, app: FastAPI, port: int) -> str:
             own = AsyncExitStack()
@@ -137,7 +139,8 @@ async def consortium(database: Callable[[str], Awaitable[Database]]) -> AsyncIte
         )
         app = application(told, portal_pool, system_clock, client)
         await serve("portal", app, int(portal_url.rpartition(":")[2]))
-        made = Consortium(portal_url, record_url, signer, pool, stops)
+        routes = {path: asked for _, path, asked in walk(app)}
+        made = Consortium(portal_url, record_url, signer, pool, portal_pool, stops, routes)
         await made.receive(
             *(member(one, name=name, framework=framework) for one, (name, framework, _) in MEMBERS.items()), award()
         )
