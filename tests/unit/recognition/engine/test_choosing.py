@@ -94,3 +94,4 @@ def test_an_index_finds_what_is_between_two_members() -> None:
     assert found("south", "east") == [(among, "multilateral")]
     assert found("north", "west") == [(others, "multilateral")]
     assert found("south", "west") == []
+    assert found("far", "north") == []
