@@ -108,11 +108,22 @@ class Ground:
             return await client.put(f"/enrolments/{reference}", json=enrolment(member, **changes))
 
     async def record(self, code: str = "ann") -> RecordView:
-        """A learner's record, as the learner reads it."""
+        """A learner's record, as the learner reads it. What it shows has been written, and sent, as an entry."""
         async with self.caller(None, "learner", learner=esi(code)) as client:
             answer = await client.get("/record")
         assert answer.status_code == 200, answer.text
-        return RecordView.model_validate_json(answer.content)
+        record = RecordView.model_validate_json(answer.content)
+        newest: dict[UUID, EntryUpdated] = {}
+        for event, _, _ in await self.sent("learner_record.entry"):
+            if event.entry_id not in newest or newest[event.entry_id].revision < event.revision:
+                newest[event.entry_id] = event
+        for at in record.members:
+            for entry in (*at.own_credit, *(one for enrolled in at.enrolments for one in enrolled.entries)):
+                sent = newest[entry.entry_id]
+                assert (entry.revision, entry.state, entry.updated_at) == (sent.revision, sent.state, sent.updated_at)
+                assert (entry.decision_number, entry.decision_id) == (sent.decision_number, sent.decision_id)
+                assert (at.member, entry.completion_revision) == (sent.member, sent.completion_revision)
+        return record
 
     # The desk
 

@@ -111,6 +111,7 @@ async def test_a_completion_and_an_enrolment_that_come_at_once_do_not_miss_each_
     desk.may_go.set()
     await batch
     assert (await enrolling).status_code == 201
+    assert [one.state for one in await entries_sent(ground)] == ["EARNED", "RECEIVED"]
     assert [one.state for one in entries_at(await ground.record(), "strathmore")] == ["RECEIVED"]
 
 
@@ -219,6 +220,9 @@ async def test_a_repeat_and_an_older_revision_change_nothing(ground: Ground) -> 
     )  # fmt: skip
     assert (await ground.counts(), await ground.version()) == (before, version)
     async with ground.pool.acquire() as connection:
+        for table, newest_of_all in (("member", 2), ("learning_opportunity", 2)):
+            assert await connection.fetchval(f"SELECT revision FROM {table}") == newest_of_all  # noqa: S608
+        assert await connection.fetchval("SELECT version FROM award") == 2
         rows = await connection.fetch("SELECT topic, applied, ignored, set_aside FROM fence")
     assert {row["topic"]: (row["applied"], row["ignored"], row["set_aside"]) for row in rows} == {
         "provider.member": (1, 2, 0),
