@@ -231,12 +231,10 @@ def _grant_excess(claimants: Iterable[_Claimant], rooms: Rooms, award: Award) ->
 
 def _settled(claimant: _Claimant, award: Award) -> Settled:
     state = State.PARTIAL if claimant.lines else State.DECLINED
-    grounds = [
-        *claimant.converted.grounds,
-        *(_cap_has_room(obstacle, state, award) for obstacle in claimant.obstacles),
-        *(_everything_fits(obstacle, award) for obstacle in claimant.overrun[:1]),
-        *claimant.grounds,
-    ]
+    grounds = [*claimant.converted.grounds, *[_cap_has_room(obstacle, state, award) for obstacle in claimant.obstacles]]
+    if claimant.overrun:
+        grounds.append(_everything_fits(claimant.overrun[0], award))
+    grounds += claimant.grounds
     return Settled(claimant.converted.match, tuple(claimant.lines), _distinct(grounds))
 
 

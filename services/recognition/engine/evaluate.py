@@ -147,4 +147,4 @@ def _decision(completion: Completion, grounds: tuple[Ground, ...], agreement: Ag
 
 
 def _ids(match: Match) -> tuple[str, ...]:
-    return tuple(sorted(used.id for used in match.used))
+    return tuple([used.id for used in match.used])

@@ -124,6 +124,8 @@ def identity_is_known(completion: Completion, _: Case) -> Ground | None:
 
 def every_element_is_stated(completion: Completion, _: Case) -> tuple[Ground, ...]:
     """MISSING_ELEMENT:name (REFERRED), for each element that the completion lacks. Consortium's rule."""
+    if not completion.missing_elements:
+        return ()
     return tuple(
         by_consortium(
             "every_element_is_stated",

@@ -33,8 +33,8 @@ class Eligible:
 class Match:
     """Completions that are used together: by the rule at this position, or (None) like for like without rules.
 
-    `grants` are the rule's lines; None grants like for like. `sharing` are the other eligible completions of the same
-    courses, which share the match's fate.
+    `used` stands in the order of ids. `grants` are the rule's lines; None grants like for like. `sharing` are the other
+    eligible completions of the same courses, which share the match's fate.
     """
 
     used: tuple[Eligible, ...]
