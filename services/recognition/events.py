@@ -70,7 +70,7 @@ class Desk:
 
     async def keep_references(self, connection: Connection, received: Sequence[Received]) -> Sequence[bool]:
         """Store members and learning opportunities; False where one is older or known already."""
-        return await references.keep(connection, [(one.event, one.event_id) for one in received])
+        return await references.keep(connection, [(one.event, (one.event_id, one.traceparent)) for one in received])
 
     async def read(
         self,

@@ -98,7 +98,7 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
             return _one(await store.agreement_versions(connection, agreement_id), version)
 
     @router.put(
-        "/awards/{award_id}",
+        "/awards/{award_id:path}",
         response_model=PublishedAnswer,
         responses={201: {"model": PublishedAnswer}, **problems(409)},
     )
@@ -129,7 +129,7 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
             found = await store.awards(connection, after=_begin(after), limit=limit, of_member=member)
         return _page(found, limit)
 
-    @router.get("/awards/{award_id}", response_model=PublishedWithVersions, responses=problems(404))
+    @router.get("/awards/{award_id:path}", response_model=PublishedWithVersions, responses=problems(404))
     async def get_award(
         _: Anybody, award_id: str, version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None
     ) -> Response:

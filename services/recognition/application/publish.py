@@ -1,5 +1,6 @@
 """PublishAgreement and PublishAward: a version is published once, takes a catalogue number, and never changes."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -52,7 +53,8 @@ async def publish_agreement(
     versions = await store.agreement_versions(connection, agreement.id)
     if (stored := _already(document, versions)) is not None:
         return stored, False
-    report = lint_agreement(agreement, await surroundings.read(connection))
+    # A large tree takes a while, and other requests must not wait for it.
+    report = await asyncio.to_thread(lint_agreement, agreement, await surroundings.read(connection))
     if report.findings:
         raise Refused(report.findings)
     published = await _publish(connection, document, by, now)
@@ -67,8 +69,9 @@ async def publish_agreement(
     )
     pairs = permutations(agreement.members, 2) if agreement.is_multilateral else [agreement.members]
     directions = [(pair[0], pair[1]) for pair in pairs]
-    await store.concern_directions(connection, directions, published.catalogue_number, event.event_id)
-    await outbox.put(connection, [Outgoing(event, traceparent=telemetry.current_traceparent())])
+    traceparent = telemetry.current_traceparent()
+    await store.concern_directions(connection, directions, published.catalogue_number, (event.event_id, traceparent))
+    await outbox.put(connection, [Outgoing(event, traceparent=traceparent)])
     return published, True
 
 
@@ -92,8 +95,9 @@ async def publish_award(connection: Connection, award: Award, *, by: str, now: d
         document_hash=published.document_hash,
         published_at=now,
     )
-    await store.concern_award(connection, published.id, published.catalogue_number, event.event_id)
-    await outbox.put(connection, [Outgoing(event, traceparent=telemetry.current_traceparent())])
+    traceparent = telemetry.current_traceparent()
+    await store.concern_award(connection, published.id, published.catalogue_number, (event.event_id, traceparent))
+    await outbox.put(connection, [Outgoing(event, traceparent=traceparent)])
     return published, True
 
 

@@ -79,10 +79,10 @@ class Recognising:
         self._came_of(event_id, traceparent)
         return True
 
-    def look_again(self, enrolment_id: UUID, cause: Cause, today: date) -> None:
+    def look_again(self, enrolment_id: UUID, cause: Cause, today: date, traceparent: str | None) -> None:
         """Evaluate what is open in an enrolment in view of a newer catalogue."""
         catalogue_changed(self.learner, enrolment_id, self.catalogue, Change(cause, today))
-        self._came_of(cause.event_id, None)
+        self._came_of(cause.event_id, traceparent)
 
     def _came_of(self, event_id: UUID | None, traceparent: str | None) -> None:
         self.sources += [(event_id, traceparent)] * (len(self.learner.made) - len(self.sources))

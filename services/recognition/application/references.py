@@ -1,7 +1,6 @@
 """KeepReferences: members and learning opportunities as their owner states them, the newest revision of each."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from chassis.database import Connection
 from contracts.event import Event
@@ -10,13 +9,13 @@ from contracts.provider_member import MemberRegistered
 from services.recognition.store import catalogue as store
 
 
-async def keep(connection: Connection, received: Sequence[tuple[Event, UUID]]) -> Sequence[bool]:
-    """Store what is new of these events, each with its id; False for each that is older than what is known, or known.
+async def keep(connection: Connection, received: Sequence[tuple[Event, store.Change]]) -> Sequence[bool]:
+    """Store what is new of these events, each with its id and trace; False for each that is older, or known already.
 
     A member that is new, or whose framework, suspensions or leaving changed, takes a catalogue number: open claims
     at or from it are then looked at again.
     """
-    members = [(event, id_) for event, id_ in received if isinstance(event, MemberRegistered)]
+    members = [(event, change) for event, change in received if isinstance(event, MemberRegistered)]
     opportunities = [event for event, _ in received if isinstance(event, LearningOpportunityPublished)]
     is_new: dict[int, bool] = {}
     if members:
@@ -27,12 +26,12 @@ async def keep(connection: Connection, received: Sequence[tuple[Event, UUID]]) -
 
 
 async def _keep_members(
-    connection: Connection, received: Sequence[tuple[MemberRegistered, UUID]], is_new: dict[int, bool]
+    connection: Connection, received: Sequence[tuple[MemberRegistered, store.Change]], is_new: dict[int, bool]
 ) -> None:
     known = await store.known_members(connection, {member.member_id for member, _ in received})
     newest: dict[str, MemberRegistered] = {}
-    changes: dict[UUID, str] = {}
-    for member, event_id in received:
+    changes: dict[str, store.Change] = {}
+    for member, change in received:
         revision, before = known.get(member.member_id, (0, ()))
         is_new[id(member)] = member.revision > revision
         if member.revision > revision:
@@ -41,14 +40,11 @@ async def _keep_members(
             known[member.member_id] = (member.revision, now)
             newest[member.member_id] = member
             if now != before:
-                changes[event_id] = member.member_id
+                changes[member.member_id] = change
     if newest:
         await store.keep_members(connection, newest.values())
     if changes:
-        number = await store.take_number(connection)
-        await store.concern_members(
-            connection, {member_id: event_id for event_id, member_id in changes.items()}, number
-        )
+        await store.concern_members(connection, changes, await store.take_number(connection))
 
 
 async def _keep_opportunities(

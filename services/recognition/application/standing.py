@@ -1,6 +1,7 @@
 """LookAgain: what was published or changed since finds the claims that it concerns (design decision 9)."""
 
 import asyncio
+import contextlib
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from prometheus_client import Counter, Gauge
 
 from chassis.batch import lock_learners
 from chassis.clock import Clock
-from chassis.database import Connection, Pool, in_transaction, is_passing
+from chassis.database import PASSING, Connection, Pool, in_transaction, is_passing, transaction
 from services.recognition.application import recognise
 from services.recognition.application.catalogue import CatalogueReader
 from services.recognition.application.recognise import Recognising
@@ -23,8 +24,11 @@ AT_A_TIME: Final = 50
 """Enrolments in one transaction: few, so that live traffic of the same learners waits no longer than it must."""
 PAUSE: Final = 0.5
 """Seconds until it looks for claims again, after it found none."""
+MEASURED_EVERY: Final = 15
+"""Seconds between two counts of what waits."""
 
 LEFT_OUT = Gauge("concord_learners_left_out", "Learners whose open claims the standing query failed to look at again.")
+WAITING = Gauge("concord_claims_waiting", "Claims that wait for an award or a member that is not known.")
 LOOKED_AT_AGAIN = Counter(
     "concord_claims_looked_at_again_total", "Enrolments evaluated because of the catalogue.", ["cause"]
 )
@@ -44,6 +48,7 @@ class StandingQuery:
         self._clock = clock
         self._at: set[UUID] = set()
         self._left_out: set[UUID] = set()
+        self._measured_at = 0.0
 
     async def run(self) -> None:
         """Look, for ever. What passes is tried again; a learner whom no repetition helps is left out, with an alarm."""
@@ -54,7 +59,17 @@ class StandingQuery:
                 log.warning("the standing query tries again", error=type(error).__name__)
                 found = 0 if is_passing(error) else await self._one_by_one()
             if not found:
+                await self._measure()
                 await asyncio.sleep(PAUSE)
+
+    async def _measure(self) -> None:
+        now = self._clock().timestamp()
+        if now - self._measured_at < MEASURED_EVERY:
+            return
+        self._measured_at = now
+        with contextlib.suppress(*PASSING):
+            async with transaction(self._pool) as connection:
+                WAITING.set(await standing.waiting(connection))
 
     async def once(self, connection: Connection, *, at_a_time: int = AT_A_TIME) -> int:
         """Look at one batch, in the caller's transaction; returns how many enrolments it found."""
@@ -71,7 +86,8 @@ class StandingQuery:
         }
         for one in found:
             cause = Cause(one.cause, one.event_id)
-            works[one.learner_id].look_again(one.enrolment_id, cause, learners.day_of(now, self._zone))
+            today = learners.day_of(now, self._zone)
+            works[one.learner_id].look_again(one.enrolment_id, cause, today, one.traceparent)
             LOOKED_AT_AGAIN.labels(one.cause).inc()
         await recognise.write(connection, list(works.values()), now)
         return len(found)

@@ -116,6 +116,7 @@ CREATE TABLE subject (
     number bigint NOT NULL,
     cause text NOT NULL,
     event_id uuid NOT NULL,
+    traceparent text,
     PRIMARY KEY (kind, id, receiver)
 ) WITH (fillfactor = 70)
 """
@@ -262,6 +263,7 @@ CREATE TABLE claim (
 CLAIM_INDEXES = (
     "CREATE INDEX claim_of_learner ON claim (learner_id)",
     "CREATE INDEX claim_open_by_direction ON claim (provider, receiver, stamped) WHERE is_open",
+    "CREATE INDEX claim_open_by_provider ON claim (provider, stamped) WHERE is_open",
     "CREATE INDEX claim_open_by_receiver ON claim (receiver, stamped) WHERE is_open",
     "CREATE INDEX claim_by_award ON claim (award, stamped) WHERE is_open OR has_cap_ground",
     "CREATE INDEX claim_waiting ON claim (receiver, waits_for) WHERE waits_for IS NOT NULL",

@@ -46,15 +46,18 @@ LOCK: Final = "SELECT FROM catalogue FOR UPDATE"
 TAKE_NUMBER: Final = "UPDATE catalogue SET number = number + 1, mark = gen_random_uuid() RETURNING number"
 
 CONCERN: Final = """
-INSERT INTO subject (kind, id, receiver, number, cause, event_id)
-SELECT kind, id, receiver, $5::bigint, $6::text, event_id
-FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[]) AS new (kind, id, receiver, event_id)
+INSERT INTO subject (kind, id, receiver, event_id, traceparent, number, cause)
+SELECT kind, id, receiver, event_id, traceparent, $6::bigint, $7::text
+FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[])
+    AS new (kind, id, receiver, event_id, traceparent)
 ON CONFLICT (kind, id, receiver) DO UPDATE
-SET number = excluded.number, cause = excluded.cause, event_id = excluded.event_id
+SET number = excluded.number, cause = excluded.cause, event_id = excluded.event_id, traceparent = excluded.traceparent
 """
 
 Key = tuple[str, int]
 """A document's id and version."""
+Change = tuple[UUID, str | None]
+"""The event that states a change, and the trace that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +120,22 @@ async def take_number(connection: Connection) -> int:
 
 
 async def concern_directions(
-    connection: Connection, directions: Iterable[tuple[str, str]], number: int, event_id: UUID
+    connection: Connection, directions: Iterable[tuple[str, str]], number: int, change: Change
 ) -> None:
     """An agreement took this number: claims in these directions (provider, receiver) with an older stamp are found."""
-    rows = [("direction", provider, receiver, event_id) for provider, receiver in sorted(directions)]
-    await connection.execute(CONCERN, *columns(rows, 4), number, "agreement")
+    rows = [("direction", provider, receiver, *change) for provider, receiver in sorted(directions)]
+    await connection.execute(CONCERN, *columns(rows, 5), number, "agreement")
 
 
-async def concern_award(connection: Connection, award_id: str, number: int, event_id: UUID) -> None:
+async def concern_award(connection: Connection, award_id: str, number: int, change: Change) -> None:
     """An award definition took this number: claims for it with an older stamp are found."""
-    await connection.execute(CONCERN, ["award"], [award_id], [""], [event_id], number, "award")
+    await connection.execute(CONCERN, *columns([("award", award_id, "", *change)], 5), number, "award")
 
 
-async def concern_members(connection: Connection, changes: Mapping[str, UUID], number: int) -> None:
-    """Members changed, each by an event: claims at or from them with an older stamp are found."""
-    rows = [("member", member_id, "", event_id) for member_id, event_id in sorted(changes.items())]
-    await connection.execute(CONCERN, *columns(rows, 4), number, "member")
+async def concern_members(connection: Connection, changes: Mapping[str, Change], number: int) -> None:
+    """Members changed: claims at or from them with an older stamp are found."""
+    rows = [("member", member_id, "", *change) for member_id, change in sorted(changes.items())]
+    await connection.execute(CONCERN, *columns(rows, 5), number, "member")
 
 
 # --- published documents ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -349,7 +350,13 @@ def _enrolment_row(event: EnrolmentRecorded, event_id: UUID) -> tuple[Any, ...]:
 
 def id_of(grant: Grant) -> UUID:
     """The grant's id, made from its enrolment, its completions and how many grants came before it."""
-    return grant_id(grant.enrolment_id, tuple(str(one) for one in grant.completions), grant.ordinal)
+    return _grant_id(grant.enrolment_id, grant.completions, grant.ordinal)
+
+
+@lru_cache(maxsize=4096)
+def _grant_id(enrolment_id: UUID, completions: tuple[UUID, ...], ordinal: int) -> UUID:
+    # A batch asks for the same one several times: for its row, its lines, its decisions and their events.
+    return grant_id(enrolment_id, tuple(str(one) for one in completions), ordinal)
 
 
 def _grant_row(learner: Learner, grant: Grant) -> tuple[Any, ...]:

@@ -13,36 +13,47 @@ from chassis.database import Connection
 
 FIND: Final = """
 WITH found AS (
-    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id
+    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id, s.traceparent
      FROM subject AS s JOIN claim AS c ON c.provider = s.id AND c.receiver = s.receiver AND c.stamped < s.number
      WHERE s.kind = 'direction' AND c.is_open AND c.learner_id <> ALL ($2::uuid[]) LIMIT $1)
     UNION ALL
-    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id
+    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id, s.traceparent
      FROM subject AS s JOIN claim AS c ON c.award = s.id AND c.stamped < s.number
      WHERE s.kind = 'award' AND (c.is_open OR c.has_cap_ground) AND c.learner_id <> ALL ($2::uuid[]) LIMIT $1)
     UNION ALL
-    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id
+    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id, s.traceparent
      FROM subject AS s JOIN claim AS c ON c.receiver = s.id AND c.stamped < s.number
      WHERE s.kind = 'member' AND c.is_open AND c.learner_id <> ALL ($2::uuid[]) LIMIT $1)
     UNION ALL
-    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id
+    (SELECT c.learner_id, c.enrolment_id, s.number, s.cause, s.event_id, s.traceparent
      FROM subject AS s JOIN claim AS c ON c.provider = s.id AND c.stamped < s.number
      WHERE s.kind = 'member' AND c.is_open AND c.learner_id <> ALL ($2::uuid[]) LIMIT $1)
 )
-SELECT DISTINCT ON (learner_id, enrolment_id) learner_id, enrolment_id, cause, event_id
+SELECT DISTINCT ON (learner_id, enrolment_id) learner_id, enrolment_id, cause, event_id, traceparent
 FROM found ORDER BY learner_id, enrolment_id, number DESC LIMIT $1
 """
 
 COUNT: Final = """
-SELECT count(*) FROM claim AS c
-WHERE (c.is_open OR c.has_cap_ground) AND ($1::text IS NULL OR c.receiver = $1) AND EXISTS (
-    SELECT FROM subject AS s WHERE c.stamped < s.number AND (
-        (s.kind = 'award' AND s.id = c.award)
-        OR (c.is_open AND s.kind = 'direction' AND s.id = c.provider AND s.receiver = c.receiver)
-        OR (c.is_open AND s.kind = 'member' AND s.id IN (c.provider, c.receiver))
-    )
-)
+SELECT count(*) FROM (
+    SELECT c.completion_id, c.enrolment_id
+    FROM subject AS s JOIN claim AS c ON c.provider = s.id AND c.receiver = s.receiver AND c.stamped < s.number
+    WHERE s.kind = 'direction' AND c.is_open AND ($1::text IS NULL OR c.receiver = $1)
+    UNION
+    SELECT c.completion_id, c.enrolment_id
+    FROM subject AS s JOIN claim AS c ON c.award = s.id AND c.stamped < s.number
+    WHERE s.kind = 'award' AND (c.is_open OR c.has_cap_ground) AND ($1::text IS NULL OR c.receiver = $1)
+    UNION
+    SELECT c.completion_id, c.enrolment_id
+    FROM subject AS s JOIN claim AS c ON c.receiver = s.id AND c.stamped < s.number
+    WHERE s.kind = 'member' AND c.is_open AND ($1::text IS NULL OR c.receiver = $1)
+    UNION
+    SELECT c.completion_id, c.enrolment_id
+    FROM subject AS s JOIN claim AS c ON c.provider = s.id AND c.stamped < s.number
+    WHERE s.kind = 'member' AND c.is_open AND ($1::text IS NULL OR c.receiver = $1)
+) AS found
 """
+
+WAITING: Final = "SELECT count(*) FROM claim WHERE waits_for IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,7 @@ class Found:
     enrolment_id: UUID
     cause: str
     event_id: UUID
+    traceparent: str | None
 
 
 async def find(connection: Connection, limit: int, but_not: Iterable[UUID]) -> list[Found]:
@@ -63,3 +75,8 @@ async def find(connection: Connection, limit: int, but_not: Iterable[UUID]) -> l
 async def count(connection: Connection, at_receiver: str | None) -> int:
     """How many claims are still to be looked at again; at one receiver where it is named."""
     return int(await connection.fetchval(COUNT, at_receiver))
+
+
+async def waiting(connection: Connection) -> int:
+    """How many claims wait for an award or a member that is not known."""
+    return int(await connection.fetchval(WAITING))
