@@ -171,6 +171,14 @@ async def test_a_key_for_encryption_verifies_nothing() -> None:
         await Keys({**SIGNER.jwks["keys"][0], "use": "enc"}).verifier().verify(token())
 
 
+async def test_a_token_may_leave_its_key_unnamed_only_where_there_is_no_choice() -> None:
+    unnamed = jwt.encode({"alg": "ES256"}, _claims(), KEY)
+    for_encryption = {**new_key().as_dict(private=False), "use": "enc"}
+    assert (await Keys(for_encryption, *SIGNER.jwks["keys"]).verifier().verify(unnamed)).subject == "mallory"
+    with pytest.raises(NotTrusted, match="not the issuer's"):
+        await Keys(new_key().as_dict(private=False), *SIGNER.jwks["keys"]).verifier().verify(unnamed)
+
+
 async def test_a_key_that_cannot_be_read_does_not_hide_the_others() -> None:
     keys = Keys(
         {"kty": "EC", "kid": "broken"}, {"kty": "RSA", "kid": 7}, {"kty": "oct", "k": "AA"}, *SIGNER.jwks["keys"]
