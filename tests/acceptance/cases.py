@@ -49,7 +49,7 @@ def _decisions(expected: dict[str, Any], outcome: Outcome) -> list[tuple[str, An
         wanted, decision = expected[id_], found[id_]
         pairs.append((f"{id_} state", wanted["state"], decision.state.value))
         codes = sorted({ground.code for ground in decision.grounds})
-        pairs.append((f"{id_} grounds", sorted(wanted["grounds"]), codes))
+        pairs.append((f"{id_} grounds", sorted(set(wanted["grounds"])), codes))
         grade = None if decision.grade is None else text_of_number(decision.grade)
         pairs.append((f"{id_} grade", None if wanted["grade"] is None else _canonical(wanted["grade"]), grade))
     return pairs
