@@ -259,7 +259,7 @@ class _Sender:
             # Lanes that were cut off together do not come back together.
             wait = max(wanted, pause * random.uniform(0.5, 1.0))  # noqa: S311
             if time.monotonic() + wait > ends_at:
-                raise GaveUp(f"{cause}, for {self._patience:.0f} s")
+                raise GaveUp(f"{cause}, for {self._patience:g} s")
             self._observer.on_trouble(cause)
             await asyncio.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -289,7 +289,7 @@ class _Sender:
     def _in_words(self, error: Exception) -> str:
         if isinstance(error, httpx.TransportError):
             # It may be the issuer of tokens that does not answer.
-            return f"{error.request.url} gave no answer ({error or type(error).__name__})"
+            return f"{error.request.url} gave no answer ({str(error) or type(error).__name__})"
         return str(error)
 
     def _note(self, row: Row, answer: dict[str, Any]) -> None:
