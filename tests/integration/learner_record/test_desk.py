@@ -214,10 +214,9 @@ async def test_a_repeat_and_an_older_revision_change_nothing(ground: Ground) -> 
     newest = [completion(revision=3), decision(2, "RECOGNISED", grant=grant("C-1"))]
     await ground.receive(member("strathmore", revision=2), opportunity(revision=2), award(version=2), *newest)
     before, version = await ground.counts(), await ground.version()
-    await ground.receive(
-        *newest, completion(revision=1), completion(revision=2), decision(1, "DECLINED"),
-        member("strathmore"), member("strathmore", revision=2), opportunity(), award(),
-    )  # fmt: skip
+    await ground.receive(*newest, completion(revision=1), completion(revision=2), decision(1, "DECLINED"))
+    await ground.receive(member("strathmore"), opportunity(), award())
+    await ground.receive(member("strathmore", revision=2))
     assert (await ground.counts(), await ground.version()) == (before, version)
     async with ground.pool.acquire() as connection:
         for table, newest_of_all in (("member", 2), ("learning_opportunity", 2)):
