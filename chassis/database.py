@@ -43,12 +43,20 @@ PASSING = (
 )
 """What another try may cure: the server is away, restarting, overloaded, or chose this transaction as a victim."""
 
-ABOUT_THE_DATA = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+ABOUT_THE_DATA = (
+    asyncpg.DataError,
+    # asyncpg's own refusal to send a value; it is an InterfaceError too, but no repetition cures it.
+    asyncpg.exceptions._base.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
 """What no repetition cures: somebody's value does not fit, and the batch is tried one by one to find whose."""
 
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is tried again."""
+    if isinstance(error, ABOUT_THE_DATA):
+        return False
     # InterfaceError is asyncpg's own word for a connection that was closed under its user.
     return isinstance(error, (*PASSING, asyncpg.InterfaceError))
 

@@ -4,7 +4,6 @@ import asyncio
 import re
 from typing import Final
 
-import asyncpg
 import httpx
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -38,8 +37,7 @@ def problem_of(error: BaseException) -> Problem:
         return error
     if isinstance(error, IssuerUnreachable | httpx.TransportError):
         return unavailable("A service behind this one does not answer at the moment.", name="upstream-unavailable")
-    # asyncpg's own refusal to send a value is an InterfaceError too, and no repetition cures it.
-    if is_passing(error) and not (isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)):
+    if is_passing(error):
         return unavailable("The database does not answer at the moment.", name="database-unavailable")
     return Problem(500, "The fault has been recorded; it is not in what you sent.")
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from chassis.batch import Batch
-from chassis.database import Connection, Pool, transaction
+from chassis.batch import SOMEBODYS_DATA, Batch
+from chassis.database import Connection, Pool, is_passing, transaction
 from chassis.fence import Gap
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from tests.eventually import eventually
@@ -198,6 +198,22 @@ async def test_a_value_that_sql_refuses_is_found_record_by_record(pool: Pool) ->
     handled = await handle(pool, log_of(events), one_by_one=True)
     assert handled.set_aside == 2
     assert await effects(pool) == sorted([(learner, "E-1", 1), (other, "E-1", 1)])
+
+
+async def test_a_value_that_the_driver_refuses_to_send_is_somebodys_too(pool: Pool) -> None:
+    class Narrow(CountingDesk):
+        async def write(self, connection: Connection, works: Sequence[CountingWork]) -> None:
+            revisions = [one.event.sequence for work in works for one in work.received]
+            await connection.execute("SELECT unnest($1::smallint[])", revisions)
+            await super().write(connection, works)
+
+    learner, other = uuid4(), uuid4()
+    records = log_of([enrolment(learner, "E-1", 40_000), enrolment(other, "E-1")])
+    with pytest.raises(SOMEBODYS_DATA) as refused:
+        await handle(pool, records, desk=Narrow())
+    assert not is_passing(refused.value)
+    await handle(pool, records, desk=Narrow(), one_by_one=True)
+    assert await effects(pool) == [(other, "E-1", 1)]
 
 
 async def test_a_member_waits_by_its_own_id_and_learners_go_on(pool: Pool) -> None:
