@@ -206,7 +206,7 @@ def _grant_split(claimants: Iterable[_Claimant], rooms: Rooms, step: Fraction | 
                 claimant.lines, left = [], dict(rooms)
                 break
             smallest = min((obstacle.room for obstacle in in_the_way), default=line.credits)
-            credits_ = floored(max(smallest, Fraction(0)), step) if in_the_way else line.credits
+            credits_ = floored(max(smallest, Fraction(0)), step)
             if credits_ > 0:
                 claimant.lines.append(replace(line, credits=credits_))
                 _take(left, dict.fromkeys(needs, credits_))

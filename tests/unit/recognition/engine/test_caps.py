@@ -200,6 +200,18 @@ def test_offers_keep_to_every_cap() -> None:
     assert outcome.offers == (("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d"))
 
 
+def test_an_overdrawn_cap_stands_in_the_way_of_no_offer_without_credit_under_it() -> None:
+    ledger = Ledger(imported_by_level={6: Fraction(30)})
+    outcome = decide(held({"A": 20, "B": 20}), agreement(), award(30, {6: 10}), ledger)
+    assert outcome.offers == (("a",), ("b",))
+
+
+def test_up_to_twelve_matches_the_best_offer_is_found() -> None:
+    # taking A (35) first leaves room for one more only: 55; three of the others are 60
+    twelve = held({"A": 35} | dict.fromkeys("BCDEFGHIJKL", 20))
+    assert decide(twelve, agreement(), award(60)).offers[0] == ("b", "c", "d")
+
+
 def test_offers_in_thirds_are_exact() -> None:
     outcome = decide(held({"A": 10, "B": 10, "C": 10}), agreement(credit_ratio=Fraction(1, 3)), award(7))
     assert outcome.offers == (("a", "b"), ("a", "c"), ("b", "c"))
@@ -340,6 +352,13 @@ def test_excess_lines_are_granted_in_order_of_matches() -> None:
 def test_a_match_that_is_granted_nothing_has_no_excess_either() -> None:
     terms = agreement(rule("A", line("M1", 15)), **GENERAL)
     assert decided(decide(completion(), terms, award(10))) == {"c1": "DECLINED CAP_EXCEEDED"}
+
+
+def test_an_overdrawn_room_for_excess_is_shown_as_none() -> None:
+    terms = agreement(rule("A", line("M1", 15, 5)), higher_level_may_fill_lower=True, **GENERAL)
+    ledger = Ledger(imported_by_level={6: Fraction(9)})
+    outcome = decide(completion(level=6), terms, award(None, {6: 4}), ledger)
+    assert dict(ground_of(outcome, "EXCESS_NOT_USED").compared) == {"excess": "5", "room": "0"}
 
 
 def test_excess_is_under_the_level_cap_of_its_own_level() -> None:

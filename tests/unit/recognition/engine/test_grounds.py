@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.recognition.engine.grounds import permission_for
 from services.recognition.engine.model import Agreement, All, Denial, Ledger, LevelMapping, NOf, Use
 from tests.unit.recognition.engine.build import (
     agreement,
@@ -296,6 +297,20 @@ def test_credit_used_for_another_award(
     into = award(same_level_cap=None if same_level_cap is None else Fraction(same_level_cap))
     outcome = decide(completion(already_used_for=uses), agreement(double_counting=permitted), into)
     assert decided(outcome)["c1"] == expected
+
+
+@pytest.mark.parametrize(
+    ("use", "permission"),
+    [
+        (LADDER, "within_ladder"),
+        (HIGHER, "towards_higher_award"),
+        (Use(True, True), "within_ladder"),
+        (NEITHER, "same_level_up_to_cap"),
+    ],
+)
+def test_which_entry_permits_a_second_use(use: Use, permission: str) -> None:
+    terms = agreement(double_counting=("same_level_up_to_cap", "towards_higher_award", "within_ladder"))
+    assert permission_for(use, terms, award(same_level_cap=Fraction(1))) == permission
 
 
 def test_a_course_counts_once_in_an_enrolment() -> None:

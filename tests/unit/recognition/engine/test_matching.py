@@ -282,6 +282,11 @@ def test_what_is_held_already_is_not_missing() -> None:
     assert dict(ground_of(outcome, "RULE_NOT_SATISFIED").compared) == {"held": "A, C", "missing": "B"}
 
 
+def test_every_missing_course_is_named() -> None:
+    outcome = decide(completion(), agreement(rule(All((C, A, B)), line("M1", 20))))
+    assert dict(ground_of(outcome, "RULE_NOT_SATISFIED").compared) == {"held": "A", "missing": "B, C"}
+
+
 @pytest.mark.parametrize(
     ("tree", "waits"),
     [

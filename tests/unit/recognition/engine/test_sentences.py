@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from fractions import Fraction
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -175,6 +176,14 @@ SITUATIONS: list[tuple[str, str, str, Situation]] = [
         lambda: decide(
             completion(already_used_for=(Use(False, False),)),
             agreement(double_counting=("within_ladder", "towards_higher_award")),
+        ),
+    ),
+    (
+        "ALREADY_USED",
+        AGREEMENT,
+        "/double_counting",
+        lambda: decide(
+            completion(already_used_for=(Use(False, False),)), agreement(double_counting=("same_level_up_to_cap",))
         ),
     ),
     ("LEVEL_MISSING", CONSORTIUM, "level_is_stated", lambda: decide(completion(level=None), None)),
@@ -381,6 +390,30 @@ def test_every_sentence_is_reached_by_a_situation() -> None:
         assert any(re.fullmatch(pattern, one) for one in said), key
 
 
+def test_the_sentences_are_those_that_people_have_read() -> None:
+    """sentences.txt holds, in the order of the situations, what a learner reads; who changes one reads it there."""
+    read = (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    assert [f"{code}: {ground_in(code, situation()).sentence}" for code, _, _, situation in SITUATIONS] == read
+
+
+def test_what_no_sentence_repeats_is_compared_too() -> None:
+    used = decide(completion(already_used_for=(Use(True, False, "BA"),)), agreement())
+    assert dict(ground_in("ALREADY_USED", used).compared) == {
+        "award": "BA",
+        "same_ladder": "yes",
+        "new_award_is_higher": "no",
+        "permitted": "no second use",
+    }
+    denied = decide(completion(), agreement(denied_courses=(Denial("A", "Too short."),)))
+    assert dict(ground_in("EXPLICITLY_DENIED", denied).compared) == {
+        "course": "A",
+        "denied": "A",
+        "reason": "Too short.",
+    }
+    excluded = decide(completion(), agreement(excluded_components=("A",)))
+    assert dict(ground_in("EXCLUDED_COMPONENT", excluded).compared) == {"course": "A", "excluded": "A"}
+
+
 def test_a_number_that_fails_its_check_is_not_repeated() -> None:
     ground = ground_in("ULN_CHECK", decide(completion(uln="9276308687"), None))
     assert "9276308687" not in repr(ground)
@@ -422,3 +455,15 @@ def test_the_smallest_limit_is_named() -> None:
 def test_the_bands_of_marks_are_named_once_each(bounds: list[tuple[int | None, int | None]], bands: str) -> None:
     outcome = decide(completion(), agreement(*(rule(leaf("A", low, high)) for low, high in bounds)))
     assert dict(ground_in("NO_RULE", outcome).compared)["bands"] == bands
+
+
+@pytest.mark.parametrize(
+    ("bounds", "bands"),
+    [
+        ([(None, 50)], "50 or less"),
+        ([(None, 50), (60, None)], "50 or less; 60 or more"),
+    ],
+)
+def test_without_a_minimum_a_band_is_open_below(bounds: list[tuple[int | None, int | None]], bands: str) -> None:
+    terms = agreement(*(rule(leaf("A", low, high)) for low, high in bounds), minimum_mark=None)
+    assert dict(ground_in("NO_RULE", decide(completion(), terms)).compared)["bands"] == bands
