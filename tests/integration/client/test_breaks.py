@@ -28,7 +28,7 @@ pytestmark = pytest.mark.servers
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_cut_connections_lose_nothing_and_double_nothing(service: Service, tmp_path: Path, seed: int) -> None:
-    count, learners = 2_400, 60
+    count, learners = 2_440, 61
     # Every learner has one completion whose revisions come in order: another order would be refused.
     rows = [line(f"C-{n % learners}", f"l{n % learners}", revision=n // learners + 1) for n in range(count)]
     file = written(tmp_path / "a.ndjson", rows)
