@@ -282,6 +282,33 @@ def test_what_is_held_already_is_not_missing() -> None:
     assert dict(ground_of(outcome, "RULE_NOT_SATISFIED").compared) == {"held": "A, C", "missing": "B"}
 
 
+def test_of_several_open_rules_the_one_that_misses_least_is_named_then_by_priority() -> None:
+    far, near = rule(All((A, B, C)), line("M1", 20), priority=1), rule(All((A, D)), line("M2", 20), priority=2)
+    ground = ground_of(decide(completion(), agreement(far, near)), "RULE_NOT_SATISFIED")
+    assert (ground.clause, dict(ground.compared)["missing"]) == ("/rules/1", "D")
+    later, sooner = rule(All((A, B)), line("M1", 20), priority=2), rule(All((A, D)), line("M2", 20), priority=1)
+    ground = ground_of(decide(completion(), agreement(later, sooner)), "RULE_NOT_SATISFIED")
+    assert (ground.clause, dict(ground.compared)["missing"]) == ("/rules/1", "D")
+
+
+def test_every_filled_slot_of_the_rule_is_named_and_no_other() -> None:
+    terms = agreement(rule("A", line("M2", 10), line("M1", 10), line("M3", 0)))
+    outcome = decide(completion(), terms, ledger=Ledger(slots_filled=("M1", "M2", "M9")))
+    assert dict(ground_of(outcome, "SLOT_FILLED").compared) == {
+        "slot": "M1 and M2",
+        "filled": "already",
+        "allowed": "once",
+    }
+
+
+def test_every_course_that_is_in_the_way_is_named_and_no_other() -> None:
+    outcome = decide(completion(), agreement(rule(All((A, C, B)))), ledger=Ledger(granted_courses=("B", "C", "Z")))
+    assert dict(ground_of(outcome, "NO_RULE").compared) == {
+        "course": "A",
+        "in_the_way": "B, C cannot count for it any more",
+    }
+
+
 def test_every_missing_course_is_named() -> None:
     outcome = decide(completion(), agreement(rule(All((C, A, B)), line("M1", 20))))
     assert dict(ground_of(outcome, "RULE_NOT_SATISFIED").compared) == {"held": "A", "missing": "B, C"}

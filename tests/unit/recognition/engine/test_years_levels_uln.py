@@ -1,4 +1,5 @@
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,21 @@ def test_a_level_maps_to_every_level_that_shares_a_row(
     framework: str, level: int, receiver: str, levels: tuple[int, ...]
 ) -> None:
     assert levels_by_comparison(framework, level, receiver) == levels
+
+
+def test_the_comparison_is_the_table_of_the_rules() -> None:
+    """Every level of every framework, read from docs/decision.md."""
+    text = (Path(__file__).parents[4] / "docs" / "decision.md").read_text(encoding="utf-8")
+    table = text.split("| FHEQ | SCQF | EQF | NFQ |\n|---|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [[int(cell) for cell in row.strip("| ").split("|")] for row in table.splitlines()]
+    assert len(rows) == 7
+    frameworks = ("FHEQ", "SCQF", "EQF", "NFQ")
+    for source, framework in enumerate(frameworks):
+        for target, receiver in enumerate(frameworks):
+            for level in range(1, 13):
+                shared = {row[target] for row in rows if row[source] == level}
+                expected = (level,) if source == target else tuple(sorted(shared))
+                assert levels_by_comparison(framework, level, receiver) == expected
 
 
 GENERAL_ENTRY = LevelMapping("EQF", 5, 5)
