@@ -45,9 +45,14 @@ env: $(READY) ## development secrets for `docker compose up`, in .env
 	@umask 077; $(BIN)/python -m deploy.local.launcher env > .env
 
 ##@ Test it
-.PHONY: test test-unit test-integration acceptance e2e bench
-test: $(READY) ## all tests, on a real PostgreSQL and Kafka that start and end with them
-	@$(PYTEST) $(ARGS)
+.PHONY: test test-services test-system test-unit test-integration acceptance e2e faults bench
+test: test-services test-system ## all tests, on a real PostgreSQL and Kafka that start and end with them
+
+test-services: $(READY) ## rules, contracts, the domain's cases, single services on real servers
+	@$(PYTEST) tests/unit tests/contract tests/acceptance tests/integration $(ARGS)
+
+test-system: $(READY) ## the whole system as it is run: end to end, in a browser, under faults
+	@$(BIN)/pytest tests/e2e tests/browser tests/faults $(ARGS)
 
 test-unit: $(READY) ## rules and contracts only: no servers, seconds
 	@$(BIN)/pytest tests/unit tests/contract $(ARGS)
@@ -55,11 +60,14 @@ test-unit: $(READY) ## rules and contracts only: no servers, seconds
 test-integration: $(READY) ## single services on real servers
 	@$(PYTEST) tests/integration $(ARGS)
 
-acceptance: $(READY) ## the domain's case files
-	@$(BIN)/pytest tests/acceptance $(ARGS)
+acceptance: $(READY) ## the domain's case files; RECOGNITION_CASES=path runs another file
+	@$(BIN)/python -m tests.acceptance.run
 
 e2e: $(READY) ## the whole system: every process, as it is run
 	@$(BIN)/pytest tests/e2e $(ARGS)
+
+faults: $(READY) ## workers killed and stopped under load; CONCORD_KILLS, CONCORD_LEARNERS and CONCORD_SEED change it
+	@$(BIN)/pytest -s tests/faults $(ARGS)
 
 bench: $(READY) ## how fast it is
 	@for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each"; done

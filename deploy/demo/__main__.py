@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
+import stamina
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -23,6 +24,7 @@ SETTLED_WITHIN = 60.0
 def main() -> int:
     """Run the demo; 1 where it could not start or something was refused."""
     console = Console()
+    stamina.instrumentation.set_on_retry_hooks([])  # what is tried again until it works is no news here
     signal.signal(signal.SIGTERM, _end)
     document, told = consortium(), story(datetime.now(UTC).date())
     System(FOLDER).delete()
