@@ -140,15 +140,14 @@ class _Deciding:
         current = self._current(revised.completion_id)
         if current is None or (current.grant is None and self._is_closed):
             return {}
-        if current.grant is not None and self._is_to_be_frozen(current.grant, current.is_frozen):
+        if current.grant is not None and self._is_to_be_frozen(current.grant):
             self._freeze(current.grant, revised)
             return {}
         self.owed.add(revised.completion_id)
         return {revised.completion_id: self.change.cause}
 
-    def _is_to_be_frozen(self, grant: Grant, is_frozen: bool) -> bool:
-        is_revoked = any(self.learner.completions[one].revoked for one in grant.completions)
-        return is_revoked and (is_frozen or grant.refers_revocation)
+    def _is_to_be_frozen(self, grant: Grant) -> bool:
+        return grant.refers_revocation and any(self.learner.completions[one].revoked for one in grant.completions)
 
     def _opened_by_award(self) -> dict[UUID, Cause]:
         """A new award version opens what has a ground for a cap that it widens."""
@@ -157,7 +156,7 @@ class _Deciding:
             claim = (completion.completion_id, self.enrolment.enrolment_id)
             standing = self.learner.standings.get(claim)
             current = self._current(completion.completion_id)
-            if standing is None or current is None or standing.stamped >= self.award.number:
+            if standing is None or current is None:
                 continue
             seen = self.catalogue.award_at(self.award.id, standing.stamped)
             if seen is not None and not cap_clauses(current.grounds).isdisjoint(widened(seen.terms, self.award.terms)):

@@ -226,7 +226,9 @@ class Learner:
             self.made.append(one)
 
     def post(self, grant: Grant) -> None:
-        """A grant goes into the ledger."""
+        """A grant goes into the ledger. Raises ValueError where its credit is not in hundredths (design decision 7)."""
+        if any((line.credits * 100).denominator != 1 for line in grant.lines):
+            raise ValueError(f"a grant of {grant.credits} credits is not in hundredths")
         self.grants[grant.enrolment_id, grant.ordinal] = grant
         self.grants_made[grant.enrolment_id] = grant.ordinal + 1
         self.posted.append(grant)
