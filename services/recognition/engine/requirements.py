@@ -3,18 +3,16 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from services.recognition.engine.model import All, Any, Leaf, Requirement
+from services.recognition.engine.model import All, Any, Leaf, NOf, Requirement
 
 Met = TypeVar("Met")
 
 
-def branches_wanted(requirement: Requirement) -> int:
-    """How many branches of a tree have to be met: `all` of them, `any` one, or n; a leaf has none."""
-    if isinstance(requirement, Leaf):
-        return 0
-    if isinstance(requirement, All):
-        return len(requirement.branches)
-    return 1 if isinstance(requirement, Any) else requirement.n
+def branches_wanted(tree: All | Any | NOf) -> int:
+    """How many branches of a tree have to be met: `all` of them, `any` one, or n."""
+    if isinstance(tree, All):
+        return len(tree.branches)
+    return 1 if isinstance(tree, Any) else tree.n
 
 
 def met_by(requirement: Requirement, pick: Callable[[Leaf], Met | None]) -> list[Met] | None:

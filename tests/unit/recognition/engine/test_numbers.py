@@ -20,6 +20,8 @@ from services.recognition.engine.numbers import floored, number_from_text, text_
         (Fraction(10, 3), "10/3"),
         (Fraction(-7, 6), "-7/6"),
         (Fraction(1, 15), "1/15"),
+        (Fraction(1, 5**30), "0.000000000000000000001073741824"),  # 2 to the power of 30
+        (Fraction(1, 2 * 5**30), "0.000000000000000000000536870912"),
     ],
 )
 def test_a_number_is_an_integer_a_terminating_decimal_or_a_fraction(number: Fraction, text: str) -> None:
