@@ -1,5 +1,7 @@
 """A process of the portal: `python -m services.portal.main api`."""
 
+import asyncio
+
 import httpx
 from fastapi import FastAPI
 
@@ -20,8 +22,10 @@ Pages for learners. There is no API here: members' systems use the services' own
 """
 
 
-def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient) -> FastAPI:
-    """The pages; `client` is what the issuer and the services are asked with."""
+def application(
+    settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient, ending: asyncio.Event
+) -> FastAPI:
+    """The pages; `client` is what the issuer and the services are asked with, `ending` ends the open streams."""
     verifier = Verifier(
         issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
     )
@@ -45,7 +49,7 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
     )
     # Before the pages, whose addresses begin with any member's id.
     site.put_on(app, "services.portal")
-    app.include_router(pages.routes(upstream, templates, clock))
+    app.include_router(pages.routes(upstream, templates, clock, ending))
     return app
 
 
@@ -53,7 +57,9 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """Put the service together."""
     # Every open page holds one connection for its stream.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
-    return Parts(app=application(settings, pool, clock, httpx.AsyncClient(limits=limits)))
+    ending = asyncio.Event()
+    app = application(settings, pool, clock, httpx.AsyncClient(limits=limits), ending)
+    return Parts(app=app, before_end=(ending.set,))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The pages: the consortium's members, each member's portal in its colours, and a learner's record there, live."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Path
@@ -70,8 +70,8 @@ def _css(text: str) -> Response:
     return Response(text, media_type="text/css", headers={"Cache-Control": "public, max-age=60"})
 
 
-def routes(upstream: Upstream, pages: Templates, clock: Clock) -> APIRouter:
-    """The pages, with what they ask the services through."""
+def routes(upstream: Upstream, pages: Templates, clock: Clock, ending: asyncio.Event) -> APIRouter:
+    """The pages, with what they ask the services through; `ending` tells the open streams that the process ends."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -133,7 +133,7 @@ def routes(upstream: Upstream, pages: Templates, clock: Clock) -> APIRouter:
         changes = upstream.record_changes(visitor.session.access_token, last_event_id)
         lasts = (visitor.session.expires_at - clock()).total_seconds()
         return StreamingResponse(
-            _until(changes, lasts),
+            _until(ending, lasts, changes),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -141,15 +141,34 @@ def routes(upstream: Upstream, pages: Templates, clock: Clock) -> APIRouter:
     return router
 
 
-async def _until(changes: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """The changes, for no longer than the session lasts; a browser that finds the end comes again, and is told."""
+async def _until(ending: asyncio.Event, seconds: float, changes: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """The changes, until this process is about to end and for no longer than the session lasts.
+
+    A browser that finds the end comes again, to another process or to be told that it is over.
+    """
     yield b"retry: %d\n\n" % RETRY_MS
-    ends_at = asyncio.get_running_loop().time() + seconds
-    waiting = aiter(changes)
-    while True:
-        try:
-            async with asyncio.timeout_at(ends_at):
-                chunk = await anext(waiting)
-        except (StopAsyncIteration, TimeoutError):
-            return
-        yield chunk
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + seconds
+    end = loop.create_task(_wait(ending))
+    change: asyncio.Task[bytes | None] | None = None
+    try:
+        while not end.done():
+            change = loop.create_task(_next(changes))
+            await asyncio.wait({change, end}, timeout=max(0.0, ends_at - loop.time()), return_when="FIRST_COMPLETED")
+            if not change.done() or (chunk := change.result()) is None:
+                return
+            yield chunk
+    finally:
+        # The task that reads is ended before its stream is left, or the stream would be closed under it.
+        for task in (end, change):
+            if task is not None and task.cancel():
+                await asyncio.wait({task})
+        await changes.aclose()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _next(changes: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(changes, None)

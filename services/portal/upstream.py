@@ -1,7 +1,7 @@
 """What the portal asks of the services, over REST and with the visitor's token; it knows nothing by itself."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from chassis import telemetry
 from chassis.pages.site import NotSignedIn
 from chassis.problems import Problem, forbidden, unavailable
 from services.portal.domain.colours import parse
@@ -90,6 +91,8 @@ class Upstream:
         return {face.member_id: face for face in sorted(faces, key=lambda face: face.name.casefold())}
 
     async def _get(self, url: str, headers: dict[str, str], otherwise: str) -> Any:
+        if (traceparent := telemetry.current_traceparent()) is not None:
+            headers = {**headers, "traceparent": traceparent}
         try:
             response = await self._client.get(url, headers=headers, timeout=TIMEOUT)
         except httpx.HTTPError as error:
@@ -117,7 +120,7 @@ class Upstream:
             log.error("the record could not be understood", errors=error.errors(include_input=False)[:3])
             raise unavailable(otherwise, name="record-not-understood") from error
 
-    async def record_changes(self, token: str, last_event_id: str | None) -> AsyncIterator[bytes]:
+    async def record_changes(self, token: str, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
         """The record's stream of versions as it comes, after LIVE; it ends where the service is away."""
         headers = _bearer(token) | {"Accept": "text/event-stream"}
         if last_event_id is not None:

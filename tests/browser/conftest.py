@@ -1,6 +1,7 @@
 """A browser before the whole system: real processes, the demo's consortium, and people of the tests' own."""
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ def learner_named(number: int) -> str:
 @pytest.fixture(scope="session")
 async def whole(servers: Run) -> AsyncIterator[Whole]:
     """The demo's consortium on every process of docker-compose.yml, with the tests' people at its issuer."""
-    folder = servers.folder / "browser"
+    folder = servers.folder / f"browser-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o700)
     people = [
         {

@@ -233,3 +233,33 @@ async def test_operations_follow_the_credit_through_every_hop(
 
     assert {name: faults for name, faults in found.items() if faults} == {}
     assert widest <= width, "the page is wider than the window"
+
+
+async def test_credit_flows_while_operations_is_down_and_its_journey_is_seen_afterwards(whole: Whole) -> None:
+    number = 9
+    await enrol(whole, number)
+    whole.system.hold("operations")
+    whole.system.kill("operations")
+    try:
+        sent = await publish(whole, number, "northbridge:data-ethics", mark="75")
+
+        async def is_recognised() -> bool:
+            found = await record(whole, number)
+            entries = found["members"][0]["enrolments"][0]["entries"]
+            return [entry["state"] for entry in entries] == ["RECOGNISED"]
+
+        await eventually(is_recognised)
+    finally:
+        whole.system.release("operations")
+        whole.system.wait_ready("operations")
+    async with whole.at("operations", "northbridge-system") as http:
+
+        async def journey() -> bool:
+            answer = await http.get(f"/journeys/{completion_id('northbridge', sent['reference'])}")
+            if answer.status_code != 200:
+                return False
+            (chain,) = answer.json()["chains"]
+            assert len(chain["trace_ids"]) == 1, "the trace is broken"
+            return any(hop["what"] == "Visible on the record at glenmore: counts in full" for hop in chain["hops"])
+
+        await eventually(journey)

@@ -5,10 +5,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from chassis.batch import Batch
 from chassis.database import Pool, transaction
 from contracts.learner_record_entry import EntryUpdated
 from contracts.recognition_decision import DecisionMade
 from services.operations import store
+from services.operations.events import GROUP, JourneyDesk
 from tests.integration.operations.conftest import Operations
 from tests.integration.operations.story import TRACE, Logs, Story, after, member, see, stranger
 from tests.integration.portal.people import GAVIN, IRIS, NADIA, OWEN, browser, sign_in, token_of
@@ -116,6 +118,42 @@ async def test_a_later_revision_is_another_chain(operations: Operations) -> None
         "northbridge corrected the completion (revision 2)",
         "northbridge published the completion (revision 1)",
     ]
+
+
+async def test_an_older_revision_that_comes_late_is_part_of_the_journey_all_the_same(operations: Operations) -> None:
+    story, logs = Story(), Logs()
+    await see(operations.pool, [logs.put(story.published(revision=2), after(20))])
+    await see(operations.pool, [logs.put(story.published(revision=1), after(21))])
+
+    assert len((await ask(operations, story.completion_id)).json()["chains"]) == 2
+
+
+async def test_an_event_of_an_unknown_type_is_set_aside(pool: Pool) -> None:
+    story, logs = Story(), Logs()
+    odd = logs.put(story.published(), after(20))
+    odd.headers = [
+        (name, b"provider.completion.published.v9" if name == "ce_type" else value) for name, value in odd.headers
+    ]
+
+    assert (await see(pool, [odd])).set_aside == 1
+
+
+async def test_a_batch_that_failed_half_way_is_noted_whole_when_it_is_tried_again(pool: Pool) -> None:
+    story = Story()
+    records = story.told(Logs())
+    batch = Batch(JourneyDesk(lambda: after(200)), records, after(200), group=GROUP, failures_before=0)
+
+    async def handle_and_lose_it() -> None:
+        async with transaction(pool) as connection:
+            await batch.handle(connection)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await handle_and_lose_it()
+    assert (await see(pool, records)).dropped == 0
+
+    async with transaction(pool) as connection:
+        assert len(await store.journey(connection, story.completion_id)) == 5
 
 
 async def test_an_unreadable_record_holds_nobody_up(pool: Pool) -> None:

@@ -47,6 +47,8 @@ class Consortium:
     stops: dict[str, Callable[[], Awaitable[None]]]
     routes: dict[str, Access]
     """What each address of the portal asks of its caller."""
+    ending: asyncio.Event
+    """Set, it ends the portal's streams."""
     next_offset: dict[str, int] = field(default_factory=dict)
 
     async def receive(self, *events: Event) -> None:
@@ -137,10 +139,11 @@ async def consortium(database: Callable[[str], Awaitable[Database]]) -> AsyncIte
             provider_url=provider_url,
             learner_record_url=record_url,
         )
-        app = application(told, portal_pool, system_clock, client)
+        ending = asyncio.Event()
+        app = application(told, portal_pool, system_clock, client, ending)
         await serve("portal", app, int(portal_url.rpartition(":")[2]))
         routes = {path: asked for _, path, asked in walk(app)}
-        made = Consortium(portal_url, record_url, signer, pool, portal_pool, stops, routes)
+        made = Consortium(portal_url, record_url, signer, pool, portal_pool, stops, routes, ending)
         await made.receive(
             *(member(one, name=name, framework=framework) for one, (name, framework, _) in MEMBERS.items()), award()
         )

@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from decimal import Decimal
 
 import httpx
 import pytest
 
+from chassis.database import transaction
+from chassis.pages.sessions import Sessions
 from contracts.recognition_decision import Ground as Reason
+from deploy.local.issuer import claims_of
 from tests.eventually import eventually
 from tests.integration.learner_record.ground import completion, decision, grant
 from tests.integration.portal.conftest import MEMBERS, Consortium
@@ -227,6 +231,37 @@ async def test_the_stream_ends_where_the_record_is_away_so_that_browsers_come_ag
     assert response.status_code == 200
     assert response.text.startswith("retry: ")
     assert "event: live" not in response.text
+
+
+async def test_the_stream_ends_when_the_portal_is_about_to_end(consortium: Consortium) -> None:
+    async with browser() as client:
+        await record_page(consortium, client)
+        async with client.stream("GET", f"{consortium.portal_url}/strathmore/record/stream") as response:
+            heard: list[str] = []
+            listening = asyncio.create_task(_listen(response, heard))
+            await eventually(lambda: "event: live" in heard)
+            consortium.ending.set()
+            await asyncio.wait_for(listening, 10)
+
+
+async def test_the_stream_ends_with_the_session(consortium: Consortium) -> None:
+    async with transaction(consortium.portal_pool) as connection:
+        now = await connection.fetchval("SELECT now()")
+    token = consortium.signer.sign(claims_of(IRIS))
+    ends_at = now + timedelta(seconds=3)
+    session = await Sessions(consortium.portal_pool).open(token, "Iris Quill", now=now, expires_at=ends_at)
+    async with browser() as client:
+        response = await client.get(
+            f"{consortium.portal_url}/strathmore/record/stream",
+            headers={"Cookie": f"concord_portal_session={session.id}"},
+        )
+        again = await client.get(
+            f"{consortium.portal_url}/strathmore/record/stream",
+            headers={"Cookie": f"concord_portal_session={session.id}"},
+        )
+
+    assert "event: live" in response.text
+    assert again.status_code == 204
 
 
 async def test_every_route_says_who_may_ask_it(consortium: Consortium) -> None:
