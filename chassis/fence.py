@@ -1,4 +1,4 @@
-"""The fence is a consumer's position: up to where a partition's effects are committed (design.md, step 2)."""
+"""The fence is a consumer's position: up to where a partition's effects are committed (ADR 22)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""The services of Concord. None imports another: between them go events, and REST under a token."""

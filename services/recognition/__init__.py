@@ -1,0 +1,1 @@
+"""The recognition service: agreements, award definitions, decisions, grants and the ledger."""
