@@ -1,4 +1,4 @@
-"""One batch of records in one transaction: design.md, "How a batch of events is handled", steps 2 to 6."""
+"""One batch of records in one transaction: docs/architecture.md, "How a batch of events is handled", steps 2 to 6."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

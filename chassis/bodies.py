@@ -1,4 +1,4 @@
-"""Bodies of requests: read within a limit, parsed strictly, and refused in plain words (design decisions 12 and 14)."""
+"""Bodies of requests: read within a limit, parsed strictly, and refused in plain words (ADR 12 and 14)."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Time is handed in, so that nothing but a process's wiring asks the machine for it (design decision 17)."""
+"""Time is handed in, so that nothing but a process's wiring asks the machine for it (ADR 17)."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

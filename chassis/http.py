@@ -1,4 +1,4 @@
-"""The HTTP ground that every service stands on (design decision 12): `create_app` and what its routes share."""
+"""The HTTP ground that every service stands on (ADR 12): `create_app` and what its routes share."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Who calls: tokens of an OIDC issuer, what they permit, and a service's own token (design decision 15)."""
+"""Who calls: tokens of an OIDC issuer, what they permit, and a service's own token (ADR 15)."""
 
 import asyncio
 import base64
@@ -318,7 +318,7 @@ def public(endpoint: Endpoint) -> Endpoint:
 
 
 def own_member(principal: Principal, member_id: str) -> None:
-    """Refuse (403) an address that names another member's thing (design decision 15)."""
+    """Refuse (403) an address that names another member's thing (ADR 15)."""
     if principal.member != member_id:
         raise forbidden("The address names another member's thing.", name="another-members")
 

@@ -1,4 +1,4 @@
-"""Who a learner is: identifiers checked at the door, and the pseudonym made of them (design decision 13).
+"""Who a learner is: identifiers checked at the door, and the pseudonym made of them (ADR 13).
 
 One identifier scheme holds in a consortium. A pseudonym is the first 128 bits of HMAC-SHA-256, as UUIDv8, under a key
 that only the provider and learner-record services hold; it is still personal data.
@@ -136,7 +136,7 @@ def _pseudonym(key: bytes, text: str) -> UUID:
 def identify(
     key: bytes, consortium: Scheme, *, scheme: str | None, identifier: str | None, member: str, reference: str
 ) -> Learner:
-    """The learner that a member means; raises Malformed for what the door refuses (design decision 13).
+    """The learner that a member means; raises Malformed for what the door refuses (ADR 13).
 
     `consortium` is the consortium's scheme; `member` and `reference` tell apart the learners without an identifier.
     """

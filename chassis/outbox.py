@@ -1,4 +1,4 @@
-"""Events leave a service through rows written in the transaction of the fact that they state (design decision 2)."""
+"""Events leave a service through rows written in the transaction of the fact that they state (ADR 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Answers that say what is wrong: RFC 9457 problem details with a stable `type` (design decision 12)."""
+"""Answers that say what is wrong: RFC 9457 problem details with a stable `type` (ADR 12)."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""A Kafka record and the event in it: the envelope is headers, the value is the event's JSON (design decision 10)."""
+"""A Kafka record and the event in it: the envelope is headers, the value is the event's JSON (ADR 10)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

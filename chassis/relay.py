@@ -1,7 +1,7 @@
 """The relay takes events out of the outbox and sends them; what Kafka did not acknowledge is still there.
 
 Its transaction is its lease: the rows it is sending are deleted but not committed, so a second relay waits on them,
-and those of a dead or stopped one are there again (design decision 2).
+and those of a dead or stopped one are there again (ADR 2).
 """
 
 import asyncio

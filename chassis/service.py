@@ -1,4 +1,4 @@
-"""A process of a service: the roles it plays, its health, and how it starts and ends (design decision 21)."""
+"""A process of a service: the roles it plays, its health, and how it starts and ends (ADR 21)."""
 
 import asyncio
 import signal

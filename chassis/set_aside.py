@@ -1,7 +1,7 @@
 """What cannot be processed is set aside, never dropped: its raw bytes, its cause, and all that queues behind it.
 
 A learner's later events wait behind the one that failed, in order; so do those of a member, a learning opportunity
-or another thing of its own id. A record without a readable key waits alone (design decision 4).
+or another thing of its own id. A record without a readable key waits alone (ADR 4).
 """
 
 from collections.abc import Iterable, Sequence

@@ -2,7 +2,7 @@
 
 Rows are read as they are needed and spread over lanes; a lane has one request under way at a time. So memory is
 bounded, however long the file is. A request that ended without an answer, or whose answer is not whole, is sent again:
-a row that was accepted before answers 200 (design decision 12).
+a row that was accepted before answers 200 (ADR 12).
 """
 
 import asyncio

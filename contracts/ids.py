@@ -1,4 +1,4 @@
-"""Ids made from what identifies a thing, so that whoever meets it twice makes the same id (design decision 3)."""
+"""Ids made from what identifies a thing, so that whoever meets it twice makes the same id (ADR 3)."""
 
 from uuid import UUID, uuid5
 

@@ -1,7 +1,7 @@
 """Prepares an installation once: databases, roles, migrations and topics. `python -m deploy.setup`, as often as wanted.
 
 Each service has a database of its own and two roles: `<service>_owner` runs the migrations and owns the tables,
-`<service>` is what the service logs in as and has only the rights that the migrations grant (design decision 20).
+`<service>` is what the service logs in as and has only the rights that the migrations grant (ADR 20).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The service's REST interface (design decisions 12, 15 and 18)."""
+"""The service's REST interface (ADR 12, 15 and 18)."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo

@@ -30,7 +30,7 @@ def routes(read: ReadRecord, watch: Watch, *, learner_id_key: bytes, scheme: Sch
     router = APIRouter(tags=["record"])
 
     def learner_of(principal: Principal) -> UUID:
-        """The learner whom a token is about, by the identifiers that the federation states (design decision 13)."""
+        """The learner whom a token is about, by the identifiers that the federation states (ADR 13)."""
         learners = learners_of_token(learner_id_key, scheme, principal.learner_identifiers)
         if not learners:
             raise forbidden(

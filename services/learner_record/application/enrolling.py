@@ -1,4 +1,4 @@
-"""Recording enrolments: one way in for a single one and for a thousand (design decisions 3, 12 and 13).
+"""Recording enrolments: one way in for a single one and for a thousand (ADR 3, 12 and 13).
 
 An enrolment pulls in what the learner has already earned elsewhere: those entries appear in the same transaction.
 """

@@ -1,4 +1,4 @@
-"""Live records: who looks at one is told when its version rises (design decision 18).
+"""Live records: who looks at one is told when its version rises (ADR 18).
 
 Every transaction that changes records sends one empty NOTIFY. An API process listens on one connection, and on every
 NOTIFY, and whenever it has begun to listen again, asks once which of the records that are being looked at have a higher

@@ -1,4 +1,4 @@
-"""Whether what a member sends of an enrolment is new, a repeat, or contradicts what is stored (design decision 3)."""
+"""Whether what a member sends of an enrolment is new, a repeat, or contradicts what is stored (ADR 3)."""
 
 from enum import Enum
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The service's REST interface (design decisions 12, 14 and 15)."""
+"""The service's REST interface (ADR 12, 14 and 15)."""
 
 from fastapi import FastAPI
 

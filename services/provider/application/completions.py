@@ -1,4 +1,4 @@
-"""Publishing completions: one way in for a single one and for a thousand (design decisions 3, 12, 13 and 14)."""
+"""Publishing completions: one way in for a single one and for a thousand (ADR 3, 12, 13 and 14)."""
 
 import asyncio
 from collections.abc import Sequence

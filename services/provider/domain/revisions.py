@@ -1,4 +1,4 @@
-"""Whether a revision is new, a repeat, or contradicts what is stored (design decision 3)."""
+"""Whether a revision is new, a repeat, or contradicts what is stored (ADR 3)."""
 
 from dataclasses import dataclass
 from datetime import date, datetime

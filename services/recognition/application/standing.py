@@ -1,4 +1,4 @@
-"""LookAgain: what was published or changed since finds the claims that it concerns (design decision 9)."""
+"""LookAgain: what was published or changed since finds the claims that it concerns (ADR 9)."""
 
 import asyncio
 import contextlib

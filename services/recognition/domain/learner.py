@@ -226,7 +226,7 @@ class Learner:
             self.made.append(one)
 
     def post(self, grant: Grant) -> None:
-        """A grant goes into the ledger. Raises ValueError where its credit is not in hundredths (design decision 7)."""
+        """A grant goes into the ledger. Raises ValueError where its credit is not in hundredths (ADR 7)."""
         if any((line.credits * 100).denominator != 1 for line in grant.lines):
             raise ValueError(f"a grant of {grant.credits} credits is not in hundredths")
         self.grants[grant.enrolment_id, grant.ordinal] = grant

@@ -122,7 +122,7 @@ def _completion(row: Any, zone: ZoneInfo) -> Completion:
 
 
 def day_of(instant: datetime, zone: ZoneInfo) -> date:
-    """The day of an instant in the consortium's time zone (design decision 17)."""
+    """The day of an instant in the consortium's time zone (ADR 17)."""
     return instant.astimezone(zone).date()
 
 

@@ -1,4 +1,4 @@
-"""One batch in one transaction: fences, locks, order, and what is set aside (design.md, steps 2 to 6)."""
+"""One batch in one transaction: fences, locks, order, and what is set aside (docs/architecture.md, steps 2 to 6)."""
 
 import asyncio
 from collections.abc import Sequence

@@ -27,8 +27,12 @@ finally:
 
 
 async def _accepting(scope: Scope, receive: Receive, send: Send) -> None:
-    """Accepts every row, of which it looks at none; the service itself would take minutes for so many."""
+    """Accepts every row, of which it looks at none; the service itself would take minutes for so many.
+
+    It is slower than a file is read, as the service is, so that what is read ahead has to be bounded.
+    """
     count = (await Request(scope, receive).body()).count(b"\n") + 1
+    await asyncio.sleep(0.05)
     answer = b'{"reference":"C-1","status":201,"warnings":["learning_opportunity: it is not published"]}\n'
     await Response(answer * count, media_type="application/x-ndjson")(scope, receive, send)
 

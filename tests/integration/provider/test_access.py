@@ -1,4 +1,4 @@
-"""Who may what: the member comes from the token, and a role is needed (design decision 15)."""
+"""Who may what: the member comes from the token, and a role is needed (ADR 15)."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""Agreements and awards are published, and open claims find them by themselves (design decision 9)."""
+"""Agreements and awards are published, and open claims find them by themselves (ADR 9)."""
 
 import asyncio
 from datetime import date
