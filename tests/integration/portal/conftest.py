@@ -1,6 +1,7 @@
 """The portal before the services that it asks: the real provider and learner record, each on a database of its own."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,13 +17,16 @@ from chassis.database import Pool, open_pool, transaction
 from chassis.identity import Access, Role, walk
 from chassis.settings import Settings
 from contracts.event import Event
+from deploy import setup
 from deploy.local.issuer import Signer
 from deploy.local.ports import free_port
 from services.learner_record.events import RecordDesk
 from services.learner_record.main import build as build_learner_record
 from services.portal.main import application
 from services.provider.main import build as build_provider
+from tests.conftest import _PASSWORD as PASSWORD
 from tests.conftest import Database
+from tests.databases import create
 from tests.integration.chassis.ground import Logged, headers_of
 from tests.integration.learner_record.ground import KEY, award, enrolment, member
 from tests.integration.portal.people import SECRET, issuer_for, serving, system_token
@@ -93,9 +97,8 @@ async def _beside(loops: Sequence[Callable[[], Awaitable[None]]]) -> AsyncIterat
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@pytest.fixture
-async def consortium(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Consortium]:
-    """Three members whose learner Ann may sign in; `stops` ends the provider or the learner record early."""
+@asynccontextmanager
+async def _consortium_on(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Consortium]:
     portal_url = f"http://127.0.0.1:{free_port()}"
     async with AsyncExitStack() as stack:
         signer = await stack.enter_async_context(issuer_for("portal", portal_url))
@@ -148,3 +151,26 @@ async def consortium(database: Callable[[str], Awaitable[Database]]) -> AsyncIte
             *(member(one, name=name, framework=framework) for one, (name, framework, _) in MEMBERS.items()), award()
         )
         yield made
+
+
+@pytest.fixture
+async def consortium(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Consortium]:
+    """Three members whose learner may sign in; `stops` ends the provider or the learner record early."""
+    async with _consortium_on(database) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def standing(postgres_url: str) -> AsyncIterator[Consortium]:
+    """The same, for all tests of a module that only look at it: nobody has earned anything there."""
+    names: list[str] = []
+
+    async def make(service: str) -> Database:
+        names.append(f"{service}_{secrets.token_hex(6)}")
+        return Database(*await create(postgres_url, service, names[-1], PASSWORD))
+
+    async with _consortium_on(make) as made:
+        yield made
+    async with setup.alone(postgres_url) as connection:
+        for name in names:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

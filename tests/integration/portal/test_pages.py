@@ -38,10 +38,10 @@ async def record_page(consortium: Consortium, client: httpx.AsyncClient, member:
     return " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
 
 
-async def test_everybody_sees_the_members_and_their_colours(consortium: Consortium) -> None:
+async def test_everybody_sees_the_members_and_their_colours(standing: Consortium) -> None:
     async with browser() as client:
-        page = await client.get(consortium.portal_url)
-        colours = await client.get(f"{consortium.portal_url}/members.css")
+        page = await client.get(standing.portal_url)
+        colours = await client.get(f"{standing.portal_url}/members.css")
 
     for member_id, (name, _, face) in MEMBERS.items():
         assert name in page.text
@@ -49,10 +49,10 @@ async def test_everybody_sees_the_members_and_their_colours(consortium: Consorti
         assert f".badge-{member_id} {{ --badge: {face['primary']};" in colours.text
 
 
-async def test_a_members_portal_is_in_its_colours(consortium: Consortium) -> None:
+async def test_a_members_portal_is_in_its_colours(standing: Consortium) -> None:
     async with browser() as client:
-        page = await client.get(f"{consortium.portal_url}/eastmoor/")
-        theme = await client.get(f"{consortium.portal_url}/eastmoor/theme.css")
+        page = await client.get(f"{standing.portal_url}/eastmoor/")
+        theme = await client.get(f"{standing.portal_url}/eastmoor/theme.css")
 
     assert "Eastmoor College" in page.text
     assert "/eastmoor/theme.css" in page.text
@@ -60,9 +60,9 @@ async def test_a_members_portal_is_in_its_colours(consortium: Consortium) -> Non
 
 
 @pytest.mark.parametrize("path", ["/westfield/", "/westfield/theme.css", "/Not-A-Member/", "/favicon.ico", "/a/b/c"])
-async def test_where_nothing_is_a_page_says_so(consortium: Consortium, path: str) -> None:
+async def test_where_nothing_is_a_page_says_so(standing: Consortium, path: str) -> None:
     async with browser() as client:
-        page = await client.get(f"{consortium.portal_url}{path}")
+        page = await client.get(f"{standing.portal_url}{path}")
 
     assert page.status_code == 404
     assert "<h1>Not found</h1>" in page.text
@@ -120,9 +120,9 @@ async def test_credit_on_hold_is_shown_apart_from_the_totals(consortium: Consort
     assert "On hold 10 credits at level 11" in text
 
 
-async def test_a_learner_of_whom_nothing_is_known_is_told_so_kindly(consortium: Consortium) -> None:
+async def test_a_learner_of_whom_nothing_is_known_is_told_so_kindly(standing: Consortium) -> None:
     async with browser() as client:
-        text = await record_page(consortium, client, "eastmoor")
+        text = await record_page(standing, client, "eastmoor")
 
     assert "Nothing stands here yet" in text
 
@@ -158,10 +158,10 @@ async def test_members_faces_outlast_the_provider(consortium: Consortium) -> Non
     assert "Strathmore University" in page.text
 
 
-async def test_every_answer_to_a_browser_is_a_safe_one(consortium: Consortium) -> None:
+async def test_every_answer_to_a_browser_is_a_safe_one(standing: Consortium) -> None:
     async with browser() as client:
         answers = [
-            await client.get(f"{consortium.portal_url}{path}")
+            await client.get(f"{standing.portal_url}{path}")
             for path in ("/", "/strathmore/", "/strathmore/theme.css", "/static/concord.css", "/nothing/here")
         ]
 
@@ -175,16 +175,16 @@ async def test_every_answer_to_a_browser_is_a_safe_one(consortium: Consortium) -
     assert answers[0].headers["cache-control"] == "no-store"
 
 
-async def test_the_fragment_is_for_who_signed_in(consortium: Consortium) -> None:
+async def test_the_fragment_is_for_who_signed_in(standing: Consortium) -> None:
     async with httpx.AsyncClient() as stranger:
-        response = await stranger.get(f"{consortium.portal_url}/strathmore/record/fragment")
+        response = await stranger.get(f"{standing.portal_url}/strathmore/record/fragment")
 
     assert response.status_code == 401
 
 
-async def test_the_stream_tells_a_browser_without_a_session_to_give_up(consortium: Consortium) -> None:
+async def test_the_stream_tells_a_browser_without_a_session_to_give_up(standing: Consortium) -> None:
     async with httpx.AsyncClient() as stranger:
-        response = await stranger.get(f"{consortium.portal_url}/strathmore/record/stream")
+        response = await stranger.get(f"{standing.portal_url}/strathmore/record/stream")
 
     assert response.status_code == 204
 
@@ -244,19 +244,19 @@ async def test_the_stream_ends_when_the_portal_is_about_to_end(consortium: Conso
             await asyncio.wait_for(listening, 10)
 
 
-async def test_the_stream_ends_with_the_session(consortium: Consortium) -> None:
-    async with transaction(consortium.portal_pool) as connection:
+async def test_the_stream_ends_with_the_session(standing: Consortium) -> None:
+    async with transaction(standing.portal_pool) as connection:
         now = await connection.fetchval("SELECT now()")
-    token = consortium.signer.sign(claims_of(IRIS))
+    token = standing.signer.sign(claims_of(IRIS))
     ends_at = now + timedelta(seconds=3)
-    session = await Sessions(consortium.portal_pool).open(token, "Iris Quill", now=now, expires_at=ends_at)
+    session = await Sessions(standing.portal_pool).open(token, "Iris Quill", now=now, expires_at=ends_at)
     async with browser() as client:
         response = await client.get(
-            f"{consortium.portal_url}/strathmore/record/stream",
+            f"{standing.portal_url}/strathmore/record/stream",
             headers={"Cookie": f"concord_portal_session={session.id}"},
         )
         again = await client.get(
-            f"{consortium.portal_url}/strathmore/record/stream",
+            f"{standing.portal_url}/strathmore/record/stream",
             headers={"Cookie": f"concord_portal_session={session.id}"},
         )
 
@@ -264,10 +264,10 @@ async def test_the_stream_ends_with_the_session(consortium: Consortium) -> None:
     assert again.status_code == 204
 
 
-async def test_every_route_says_who_may_ask_it(consortium: Consortium) -> None:
-    assert consortium.routes
-    assert all(asked is not None for asked in consortium.routes.values())
-    assert {path for path, asked in consortium.routes.items() if asked != "public"} == {"/{member}/record/fragment"}
+async def test_every_route_says_who_may_ask_it(standing: Consortium) -> None:
+    assert standing.routes
+    assert all(asked is not None for asked in standing.routes.values())
+    assert {path for path, asked in standing.routes.items() if asked != "public"} == {"/{member}/record/fragment"}
 
 
 async def _listen(response: httpx.Response, heard: list[str]) -> None:

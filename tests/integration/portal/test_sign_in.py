@@ -21,6 +21,12 @@ NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
+@pytest.fixture
+def consortium(standing: Consortium) -> Consortium:
+    """Whoever signs in changes nothing but sessions."""
+    return standing
+
+
 async def begin(client: httpx.AsyncClient, consortium: Consortium, return_to: str = "/strathmore/") -> dict[str, str]:
     """Go to the issuer; gives what it was asked for."""
     response = await client.get(f"{consortium.portal_url}/sign-in", params={"return_to": return_to})
