@@ -688,3 +688,10 @@ def test_every_decision_names_its_case_and_grants_are_numbered_within_the_enrolm
     story = Story(catalogue(agreement())).then(enrolment(), completion("a"), completion("b"))
     assert all(one.case is not None and one.catalogue_number == 10 for one in story.made)
     assert [grant.ordinal for grant in story.posted] == [0, 1]
+
+
+def test_the_award_that_was_the_newest_at_a_number_is_the_one_published_with_it_or_before() -> None:
+    first, second = award(number=10), award(2, number=12)
+    known = catalogue(awards=[first, second], number=12)
+    found = {number: known.award_at("strathmore:pgcert", number) for number in (9, 10, 11, 12)}
+    assert found == {9: None, 10: first, 11: first, 12: second}
