@@ -75,7 +75,7 @@ class Service(NamedTuple):
         async def enough() -> bool:
             return await self.stored() >= least
 
-        assert await eventually(enough)
+        assert await eventually(enough)  # type: ignore[arg-type]  # mypy cannot choose between its two kinds
 
     async def events(self) -> list[CompletionPublished]:
         """The events of what was accepted, in the order in which they leave."""
