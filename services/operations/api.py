@@ -39,8 +39,9 @@ class ChainAnswer(BaseModel):
 
     began_at: datetime = Field(description="When the first fact was committed.")
     visible_after_seconds: float | None = Field(
-        description="From the first fact to the last that was visible on a record; null while none is."
+        description="From the first fact to the last that was visible on a record; null while something is to come."
     )
+    undecided: int = Field(description="Enrolments for which no decision has come yet.")
     trace_ids: list[str] = Field(description="The traces it ran through; one where the trace is unbroken.")
     hops: list[HopAnswer]
 
@@ -78,6 +79,7 @@ def _chain(chain: Chain) -> ChainAnswer:
     return ChainAnswer(
         began_at=chain.root.happened_at,
         visible_after_seconds=chain.visible_after.total_seconds() if chain.visible_after is not None else None,
+        undecided=chain.undecided,
         trace_ids=list(chain.trace_ids),
         hops=[_hop(step) for step in chain.steps],
     )

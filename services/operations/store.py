@@ -44,14 +44,20 @@ SELECT * FROM hop
 WHERE event_id IN (SELECT caused_by FROM about) AND completion_id IS DISTINCT FROM $1
 """
 
-# Newest publications, and when the last of what each led to, directly or by its decisions, was visible on a record.
+# Newest publications, and when the last of what each led to, directly or by its decisions, was visible on a record;
+# at no time yet where an entry says that it is being decided and no later one of its enrolment says otherwise.
 NEWEST: Final = f"""
 SELECT published.completion_id, published.event_id, published.happened_at, published.facts, visible.visible_at
 FROM (
     SELECT * FROM hop WHERE event_type = '{COMPLETION_PUBLISHED}' ORDER BY happened_at DESC LIMIT $1
 ) AS published
 CROSS JOIN LATERAL (
-    SELECT max(entry.happened_at) AS visible_at FROM hop AS entry
+    SELECT CASE WHEN bool_or(entry.facts->>'state' = 'RECEIVED' AND NOT EXISTS (
+        SELECT FROM hop AS later
+        WHERE later.completion_id = published.completion_id AND later.event_type = '{ENTRY_UPDATED}'
+          AND later.facts->>'enrolment_id' = entry.facts->>'enrolment_id' AND later.facts->>'state' <> 'RECEIVED'
+    )) THEN NULL ELSE max(entry.happened_at) END AS visible_at
+    FROM hop AS entry
     WHERE entry.event_type = '{ENTRY_UPDATED}'
       AND (
           entry.caused_by = published.event_id

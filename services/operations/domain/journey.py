@@ -32,6 +32,11 @@ class Hop:
         return self.topic.partition(".")[0]
 
     @property
+    def waits_for(self) -> str | None:
+        """The enrolment for which an entry says that it is being decided; None of everything else."""
+        return self.facts.get("enrolment_id") if self.facts.get("state") == "RECEIVED" else None
+
+    @property
     def is_visible_on_a_record(self) -> bool:
         """Whether with this event something could be seen on a learner's record."""
         return self.event_type == ENTRY_UPDATED
@@ -51,6 +56,8 @@ class Chain:
     """What one event led to, in the order of causes; its first step is that event."""
 
     steps: Sequence[Step]
+    undecided: int = 0
+    """Enrolments for which it stands on the record and no decision has come, be it through this chain or another."""
 
     @property
     def root(self) -> Hop:
@@ -59,7 +66,9 @@ class Chain:
 
     @property
     def visible_after(self) -> timedelta | None:
-        """From the first fact to the last that it made visible on a record; None while nothing is."""
+        """From the first fact to the last that it made visible on a record; None while something is still to come."""
+        if self.undecided:
+            return None
         seen = [step.hop.happened_at for step in self.steps if step.hop.is_visible_on_a_record]
         return max(seen) - self.root.happened_at if seen else None
 
@@ -91,7 +100,17 @@ def chains(hops: Iterable[Hop]) -> list[Chain]:
             led_to.setdefault(known[hop.caused_by].event_id, []).append(hop)
         else:
             roots.append(hop)
-    return [Chain(list(_steps(root, 0, None, led_to))) for root in roots]
+    decided = {
+        hop.facts.get("enrolment_id")
+        for hop in known.values()
+        if hop.is_visible_on_a_record and hop.facts.get("state") != "RECEIVED"
+    }
+    made = []
+    for root in roots:
+        steps = list(_steps(root, 0, None, led_to))
+        waiting = {step.hop.waits_for for step in steps if step.hop.is_visible_on_a_record} - decided - {None}
+        made.append(Chain(steps, len(waiting)))
+    return made
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -228,6 +228,20 @@ async def test_the_console_measures_how_soon_credit_is_visible(operations: Opera
     assert found.headers["location"] == f"/journeys/{story.completion_id}/page"
 
 
+async def test_what_is_still_being_decided_is_not_called_visible(operations: Operations) -> None:
+    story = Story()
+    *so_far, _, _ = story.told(Logs())
+    await see(operations.pool, so_far)
+
+    async with browser() as client:
+        console = await sign_in(client, operations.url, OWEN)
+        page = await client.get(f"{operations.url}/journeys/{story.completion_id}/page")
+
+    assert "not yet" in console.text
+    assert "Still being decided for 1 enrolment<" in page.text
+    assert "On every record" not in page.text
+
+
 async def test_a_search_that_cannot_be_understood_says_so(operations: Operations) -> None:
     async with browser() as client:
         await sign_in(client, operations.url, OWEN)

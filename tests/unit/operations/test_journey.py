@@ -87,6 +87,21 @@ def test_a_chain_without_an_entry_is_not_visible() -> None:
     assert chain.visible_after is None
 
 
+def test_a_chain_is_not_visible_while_an_enrolment_waits_for_its_decision() -> None:
+    hops = [
+        hop("completion", 0),
+        hop("waits", 30, "completion", topic="learner_record.entry", state="RECEIVED", enrolment_id="E-1"),
+    ]
+    (waiting,) = chains(hops)
+    assert (waiting.undecided, waiting.visible_after) == (1, None)
+
+    # An agreement that comes later decides it, in a chain of its own.
+    late = hop("decided", 90, "agreement", topic="learner_record.entry", state="RECOGNISED", enrolment_id="E-1")
+    first, second = chains([*hops, late])
+    assert (first.undecided, first.visible_after) == (0, timedelta(milliseconds=30))
+    assert second.undecided == 0
+
+
 def test_an_unbroken_chain_has_one_trace_and_a_broken_one_shows_each() -> None:
     whole = chains([hop("a", 0), hop("b", 1, "a")])[0]
     broken = chains([hop("a", 0), hop("b", 1, "a", trace_id="b" * 32), hop("c", 2, "b", trace_id=None)])[0]
