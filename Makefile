@@ -66,8 +66,8 @@ acceptance: $(READY) ## the domain's case files; RECOGNITION_CASES=path runs ano
 e2e: $(READY) ## the whole system: every process, as it is run
 	@$(BIN)/pytest tests/e2e $(ARGS)
 
-faults: $(READY) ## workers killed and stopped under load; CONCORD_KILLS, CONCORD_LEARNERS and CONCORD_SEED change it
-	@$(BIN)/pytest -s tests/faults $(ARGS)
+faults: $(READY) ## workers killed and stopped under load, at length; CONCORD_SEED=n takes another story
+	@CONCORD_KILLS=$${CONCORD_KILLS:-12} CONCORD_LEARNERS=$${CONCORD_LEARNERS:-1200} $(BIN)/pytest -s tests/faults $(ARGS)
 
 bench: $(READY) ## how fast it is
 	@for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each"; done

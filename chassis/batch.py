@@ -165,6 +165,7 @@ class Batch:
         if by_learner:
             received = [item.received for item in items if item.learner_id and isinstance(item.received, Received)]
             state = await self._desk.read(connection, list(by_learner), received)
+            crash_point("state_read")
             works = [self._fold(state, learner_id, mine) for learner_id, mine in by_learner.items()]
             await self._desk.write(connection, works)
 

@@ -8,13 +8,12 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 import httpx
 import orjson
 import stamina
@@ -38,14 +37,19 @@ REPEATED: Final = 0.1
 Document = dict[str, Any]
 
 
+Seen = tuple[str, UUID, UUID | None, int]
+"""That the record has an entry (`entry`, completion, enrolment or None for own credit, completion revision), or that
+recognition has read a revision (`read`, completion or enrolment, None, revision), which no entry tells alone."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One change of a learner: a document, and what must be visible before the next one."""
 
     kind: str
     document: Document
-    visible: frozenset[tuple[UUID, UUID | None, int]]
-    """Entries (completion, enrolment or None for own credit, completion revision) that the record must have."""
+    seen: "frozenset[Seen]"
+    """What must be seen before the learner's next change is sent."""
 
 
 @dataclass
@@ -66,18 +70,18 @@ def _learner(rng: random.Random, code: str) -> Learner:
     enrolled: list[tuple[UUID, str]] = []
     newest: dict[str, Document] = {}
 
-    def after(document: Document) -> frozenset[tuple[UUID, UUID | None, int]]:
+    def after(document: Document) -> frozenset[Seen]:
         provider = document["learning_opportunity"]["id"].partition(":")[0]
-        known = completion_id(provider, document["reference"])
+        known, revision = completion_id(provider, document["reference"]), document["revision"]
         here = [None, *(one for one, receiver in enrolled if receiver != provider)]
-        return frozenset((known, one, document["revision"]) for one in here)
+        return frozenset([("read", known, None, revision), *(("entry", known, one, revision) for one in here)])
 
     def enrol(award: str) -> None:
         document = enrolment(code, award)
         receiver = award.partition(":")[0]
         enrolled.append((enrolment_id(receiver, document["reference"]), receiver))
-        visible = frozenset().union(*(after(one) for one in newest.values())) if newest else frozenset()
-        learner.steps.append(Step("enrolment", document, visible))
+        seen = frozenset([("read", enrolled[-1][0], None, 1)]).union(*(after(one) for one in newest.values()))
+        learner.steps.append(Step("enrolment", document, seen))
 
     def publish(document: Document) -> None:
         newest[document["reference"]] = document
@@ -135,7 +139,7 @@ class Client:
                 if rng.random() < REPEATED:
                     self.repeated += 1
                     await self._deliver(step, doors)
-                await is_visible(step.visible)
+                await is_visible(step.seen)
 
     async def _deliver(self, step: Step, doors: dict[tuple[str, str], "_Door"]) -> None:
         about = step.document["learning_opportunity"]["id"] if step.kind == "completion" else step.document["award"]
@@ -192,16 +196,22 @@ def _no_answer(error: Exception) -> bool:
 
 
 class _Visibility:
-    """Looks at the record for everybody at once, as often as it can; a learner waits until its entries are there."""
+    """Looks at the record and at recognition for everybody at once; a learner waits until its changes are seen."""
 
-    NEWEST = "SELECT completion_id, enrolment_id, completion_revision FROM entry WHERE state <> 'RECEIVED'"
+    ENTRIES: Final = (
+        "SELECT DISTINCT 'entry', completion_id, enrolment_id, completion_revision FROM entry WHERE state <> 'RECEIVED'"
+    )
+    READ: Final = (
+        "SELECT 'read', completion_id, NULL::uuid, revision FROM completion_revision "
+        "UNION ALL SELECT 'read', enrolment_id, NULL, revision FROM enrolment_revision"
+    )
 
     def __init__(self, whole: Whole) -> None:
-        self._url = whole.system.environment("learner-record-api")["SERVICE_DATABASE_URL"]
-        self._seen: set[tuple[UUID, UUID | None, int]] = set()
+        self._whole = whole
+        self._seen: set[Seen] = set()
         self._changed = asyncio.Condition()
 
-    async def __aenter__(self) -> Callable[[frozenset[tuple[UUID, UUID | None, int]]], Any]:
+    async def __aenter__(self) -> Callable[[frozenset[Seen]], Any]:
         self._task = asyncio.create_task(self._look())
         return self._until
 
@@ -209,31 +219,16 @@ class _Visibility:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _until(self, wanted: frozenset[tuple[UUID, UUID | None, int]]) -> None:
+    async def _until(self, wanted: frozenset[Seen]) -> None:
         async with self._changed:
             await self._changed.wait_for(lambda: wanted <= self._seen)
 
     async def _look(self) -> None:
-        since = None
-        connection = await asyncpg.connect(self._url)
-        try:
-            while True:
-                rows = await connection.fetch(
-                    f"{self.NEWEST} AND ($1::timestamptz IS NULL OR updated_at > $1::timestamptz - interval '20 s')",
-                    since,
-                )
-                since = await connection.fetchval("SELECT max(updated_at) FROM entry")
-                new = {tuple(row) for row in rows} - self._seen
-                if new:
-                    async with self._changed:
-                        self._seen |= new
-                        self._changed.notify_all()
-                await asyncio.sleep(0.02)
-        finally:
-            await connection.close()
-
-
-def steps(stream: list[Learner]) -> Iterator[Step]:
-    """All steps of all learners."""
-    for learner in stream:
-        yield from learner.steps
+        while True:
+            rows = await self._whole.fetch("learner_record", self.ENTRIES)
+            rows += await self._whole.fetch("recognition", self.READ)
+            new = {tuple(row) for row in rows} - self._seen
+            async with self._changed:
+                self._seen |= new
+                self._changed.notify_all()
+            await asyncio.sleep(0.05)
