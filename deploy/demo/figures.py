@@ -96,7 +96,7 @@ def addresses(system: System, told: Story, document: Document) -> list[str]:
     )
     journey = f"{at['operations']}/journeys/{completion_id(*sent)}/page"
     return [
-        f"a learner's page        {at['portal']}/{learner.home}/record   ({member}: sign in as {learner.name})",
+        f"a learner's page        {at['portal']}/{learner.home}/   ({member}: sign in as {learner.name})",
         f"a completion's journey  {journey}   (sign in as Operations)",
         "API documentation       "
         + " · ".join(f"{at[service]}/docs" for service in ("provider-api", "recognition-api", "learner-record-api")),

@@ -190,7 +190,7 @@ def test_a_client_without_a_secret_signs_people_in_by_pkce_alone(browser: httpx.
     assert browser.post("/token", data={**form, "code_verifier": VERIFIER}).status_code == 200
 
 
-@pytest.mark.parametrize("secret", ["", SECRET[:-1], SECRET + "x"])
+@pytest.mark.parametrize("secret", ["", SECRET[:-1], SECRET + "x"], ids=["none", "one letter short", "one too many"])
 def test_a_wrong_secret_is_refused(browser: httpx.Client, secret: str) -> None:
     answer = exchanged(browser, a_code(browser), secret)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
