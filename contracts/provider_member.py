@@ -43,6 +43,7 @@ class MemberRegistered(Event):
     name: Text
     colours: Colours
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
+    ukprn: Annotated[str | None, Field(description="UK Provider Reference Number: it identifies, no more.")] = None
     framework: Framework
     suspensions: list[Suspension] = []
     joined_on: date

@@ -15,6 +15,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from chassis.learners import Malformed, ukprn
 from chassis.problems import Fault
 from contracts.event import Framework, LearningOpportunityId, MemberId, Reference, Revision, Text, plain
 from contracts.provider_completion import Result
@@ -125,6 +126,7 @@ class MemberDocument(Document):
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     colours: Colours
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
+    ukprn: Annotated[str | None, Field(description="UK Provider Reference Number: it identifies, no more.")] = None
     framework: Framework
     suspensions: Annotated[list[Suspension], Field(max_length=200)] = []
     joined_on: Day
@@ -134,7 +136,12 @@ class MemberDocument(Document):
     appeals: Appeals
 
     def faults(self) -> Iterator[Fault]:
-        """Periods that end before they begin."""
+        """A UKPRN that is none, and periods that end before they begin."""
+        if self.ukprn is not None:
+            try:
+                ukprn(self.ukprn)
+            except Malformed as malformed:
+                yield malformed.fault
         if self.left_on is not None and self.left_on < self.joined_on:
             yield Fault("left_on", self.left_on, f"no day before joined_on, {self.joined_on}")
         for nth, suspension in enumerate(self.suspensions):

@@ -64,6 +64,7 @@ def _event(member: Member, document: MemberDocument) -> MemberRegistered:
         name=document.name,
         colours=contract.Colours(primary=document.colours.primary, accent=document.colours.accent),
         country=document.country,
+        ukprn=document.ukprn,
         framework=document.framework,
         suspensions=[
             contract.Suspension(since=one.since, until=one.until, reason=one.reason) for one in document.suspensions

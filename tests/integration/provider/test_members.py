@@ -83,6 +83,8 @@ async def test_a_bad_member_is_refused(ground: Ground, consortium: httpx.AsyncCl
         ({"left_on": "2023-01-01"}, "left_on"),
         ({"framework": "CATS"}, "framework"),
         ({"country": "England"}, "country"),
+        ({"ukprn": "01234567"}, "ukprn"),
+        ({"ukprn": "1234567"}, "ukprn"),
         ({"colours": {"primary": "red", "accent": "#f2b134"}}, "colours.primary"),
         ({"revision": 3}, "revision"),
         ({"name": "a\x00"}, "name"),
@@ -94,6 +96,13 @@ async def test_a_bad_member_is_refused(ground: Ground, consortium: httpx.AsyncCl
         assert answer.status_code == 422
         assert field in {error["field"] for error in answer.json()["errors"]}
     assert set((await ground.counts()).values()) == {0}
+
+
+async def test_a_members_ukprn_is_kept_and_sent(ground: Ground, consortium: httpx.AsyncClient) -> None:
+    answer = await consortium.put("/members/northbridge", json=member(ukprn="99999999"), headers=NEW)
+    assert answer.status_code == 201
+    assert answer.json()["ukprn"] == "99999999"
+    assert [event.ukprn for event in await events(ground)] == ["99999999"]
 
 
 async def test_members_are_listed_page_by_page(consortium: httpx.AsyncClient, northbridge: httpx.AsyncClient) -> None:
