@@ -92,12 +92,21 @@ class Ended(NamedTuple):
     err: str
 
 
+INTERRUPTIBLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("client.main", run_name="__main__")
+"""
+"""The command, with Ctrl-C as a terminal's shell leaves it: a test run in the background has it ignored, and its
+children with it."""
+
+
 async def start(*words: str, environment: Mapping[str, str], **settings: Any) -> asyncio.subprocess.Process:
     """The command `concord publish` as a process."""
     usual = {name: value for name, value in os.environ.items() if not name.startswith("CONCORD_")}
     pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "client.main", "publish", *words),
+        *(sys.executable, "-c", INTERRUPTIBLE, "publish", *words),
         cwd=ROOT,
         env=usual | dict(environment),
         **{**pipes, **settings},

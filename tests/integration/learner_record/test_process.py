@@ -114,16 +114,18 @@ async def test_from_completion_to_entry_through_faults_to_a_clean_end(
         )
         assert answer.status_code == 201
         await send(kafka_bootstrap, member("strathmore"), completion(code=code))
-        await eventually(lambda: has(states, ["EARNED", "RECEIVED"]))
+        await eventually(lambda: has(states, ["EARNED", "RECEIVED"]), within=60)
         # A passing fault: every session of the service ends, and it goes on by itself.
         await terminate_sessions(postgres_url, own_database)
         await send(kafka_bootstrap, decision(1, code=code, grant=grant("C-1")))
-        await eventually(lambda: has(states, ["EARNED", "RECOGNISED"]))
+        await eventually(lambda: has(states, ["EARNED", "RECOGNISED"]), within=60)
 
         async def revisions() -> dict[tuple[str, int], dict[str, bytes]]:
             return await entries_on_topic(kafka_bootstrap, code)
 
-        sent = await eventually(lambda: with_all(revisions, {("EARNED", 1), ("RECEIVED", 1), ("RECOGNISED", 2)}))
+        sent = await eventually(
+            lambda: with_all(revisions, {("EARNED", 1), ("RECEIVED", 1), ("RECOGNISED", 2)}), within=60
+        )
         assert sent["RECOGNISED", 2]["caused_by"] == str(decision(1, code=code).event_id).encode()
         assert sent["RECOGNISED", 2]["ce_source"] == b"urn:concord:concord:learner_record"
 

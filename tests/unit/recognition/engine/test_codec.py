@@ -1,7 +1,7 @@
 """Cases and outcomes as JSON: exact both ways, and equal bytes for equal outcomes."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -120,6 +120,52 @@ def test_numbers_may_be_integers_but_never_binary_floats() -> None:
         written["completions"][0]["credits"] = wrong
         with pytest.raises(TypeError, match="an exact number is text or an integer"):
             case_from_json(written)
+
+
+def test_what_an_agreement_leaves_out_has_the_value_of_the_table_of_fields() -> None:
+    """The defaults of docs/decision.md, Fields; an agreement and an award that are not named are the only ones."""
+    written = case_to_json(LEAST)
+    written["agreement"] = {
+        "receiver_framework": "FHEQ",
+        "credit_ratio": "1",
+        "in_force_from": "2020-01-01",
+        "in_force_until": "2099-01-01",
+        "in_force_basis": "claim",
+        "on_expired": "DECLINED",
+        "grade_policy": "ungraded",
+        "excess_credit": "drop",
+    }
+    written["award"] = {name: value for name, value in written["award"].items() if name not in ("id", "version")}
+    read = case_from_json(written)
+    assert read.agreement is not None
+    left_out = {name: value for name, value in asdict(read.agreement).items() if name not in written["agreement"]}
+    assert left_out == {
+        "level_map": None,
+        "covers_since": None,
+        "run_off_years": 0,
+        "currency_years": None,
+        "provider_currency_years": None,
+        "scheme_currency_years": None,
+        "minimum_mark": None,
+        "accepts_compensated_pass": False,
+        "credit_step": None,
+        "minimum_claim": 0,
+        "whole_units_only": True,
+        "higher_level_may_fill_lower": False,
+        "double_counting": (),
+        "denied_courses": (),
+        "excluded_components": (),
+        "course_versions": None,
+        "requires_identity_check": False,
+        "cmf_sizes_only": False,
+        "hours_per_credit": None,
+        "provider_suspended": False,
+        "receiver_suspended": False,
+        "rules": None,
+        "id": "agreement",
+        "version": 1,
+    }
+    assert (read.award.id, read.award.version) == ("award", 1)
 
 
 def test_a_completions_own_claim_date_goes_before_the_cases() -> None:

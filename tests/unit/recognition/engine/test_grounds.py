@@ -80,6 +80,8 @@ def test_a_completion_by_itself(fields: dict[str, Any], expected: str) -> None:
         ({"receiver_suspended": True}, {"provider_suspended": False}, "REFERRED MEMBER_SUSPENDED"),
         ({"provider_suspended": True}, {"provider_suspended": False}, RECOGNISED),
         ({}, {"provider_suspended": True}, "REFERRED MEMBER_SUSPENDED"),
+        ({"receiver_suspended": True}, {"receiver_suspended": False}, RECOGNISED),
+        ({}, {"receiver_suspended": True}, "REFERRED MEMBER_SUSPENDED"),
         ({"course_versions": (2, 3)}, {"course_version": 1}, "REFERRED VERSION_NOT_COVERED"),
         ({"course_versions": (2, 3)}, {"course_version": 2}, RECOGNISED),
         ({"course_versions": (2, 3)}, {"course_version": 3}, RECOGNISED),
@@ -288,6 +290,7 @@ def test_each_completion_is_judged_on_its_own_claim_date() -> None:
         ((NEITHER,), ("same_level_up_to_cap",), None, "DECLINED ALREADY_USED"),
         ((NEITHER,), ("within_ladder", "towards_higher_award"), 240, "DECLINED ALREADY_USED"),
         ((NEITHER,), (), 240, "DECLINED ALREADY_USED"),
+        ((LADDER,), ("by_courtesy",), 240, "DECLINED ALREADY_USED"),  # what is none of the three permits nothing
         ((LADDER, HIGHER), ("within_ladder", "towards_higher_award"), None, RECOGNISED),
         ((LADDER, HIGHER), ("within_ladder",), None, "DECLINED ALREADY_USED"),
         ((HIGHER, LADDER), ("within_ladder",), None, "DECLINED ALREADY_USED"),
@@ -360,6 +363,9 @@ BANDS = (
         # an upper bound only: the agreement's minimum is the lower one
         ((rule(leaf("A", None, 60), line("M1", 20)),), {"mark": 61}, "REFERRED NO_RULE"),
         ((rule(leaf("A", None, 60), line("M1", 20)),), {"mark": 39}, "DECLINED GRADE_BELOW_MIN"),
+        # an upper bound below the agreement's minimum: nothing is taken, and the minimum itself is not below it
+        ((rule(leaf("A", None, 30), line("M1", 20)),), {"mark": 40}, "REFERRED NO_RULE"),
+        ((rule(leaf("A", None, 30), line("M1", 20)),), {"mark": 39}, "DECLINED GRADE_BELOW_MIN"),
         # a leaf's own minimum goes before the agreement's, above or below
         ((rule(leaf("A", 30), line("M1", 20)),), {"mark": 35}, RECOGNISED),
         ((rule(leaf("A", 60), line("M1", 20)),), {"mark": 55}, "DECLINED GRADE_BELOW_MIN"),

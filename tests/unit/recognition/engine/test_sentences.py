@@ -404,6 +404,15 @@ def test_what_no_sentence_repeats_is_compared_too() -> None:
         "new_award_is_higher": "no",
         "permitted": "no second use",
     }
+    used = decide(completion(already_used_for=(Use(False, True),)), agreement(double_counting=("within_ladder",)))
+    assert dict(ground_in("ALREADY_USED", used).compared) == {
+        "award": "another award",
+        "same_ladder": "no",
+        "new_award_is_higher": "yes",
+        "permitted": "a second use only within one ladder of awards",
+    }
+    denied = decide(completion(), agreement(denied_courses=(Denial("A", None),)))
+    assert dict(ground_in("EXPLICITLY_DENIED", denied).compared) == {"course": "A", "denied": "A", "reason": ""}
     denied = decide(completion(), agreement(denied_courses=(Denial("A", "Too short."),)))
     assert dict(ground_in("EXPLICITLY_DENIED", denied).compared) == {
         "course": "A",
@@ -431,6 +440,41 @@ def test_it_says_which_member_is_suspended(suspended: tuple[bool, bool], said: s
     provider, receiver = suspended
     outcome = decide(completion(), agreement(provider_suspended=provider, receiver_suspended=receiver))
     assert ground_in("MEMBER_SUSPENDED", outcome).sentence.startswith(f"{said}, ")
+
+
+@pytest.mark.parametrize(
+    ("terms", "sentence"),
+    [
+        (
+            {"in_force_from": date(2024, 7, 1)},
+            "The agreement covers what was completed from 2024-07-01, and this was completed on 2024-06-30.",
+        ),
+        (
+            {"in_force_until": date(2024, 6, 29)},
+            "The agreement covers what was completed until 2024-06-29, and this was completed on 2024-06-30.",
+        ),
+    ],
+)
+def test_the_day_that_is_judged_is_named(terms: dict[str, date], sentence: str) -> None:
+    outcome = decide(completion(), agreement(in_force_basis="completion", **terms))
+    assert ground_in("AGREEMENT_NOT_IN_FORCE", outcome).sentence == sentence
+
+
+def test_covers_since_is_named_only_where_it_is_earlier() -> None:
+    for since in (date(2026, 1, 1), date(2026, 1, 2)):
+        outcome = decide(completion(), agreement(in_force_from=date(2026, 1, 1), covers_since=since))
+        assert ground_in("AGREEMENT_NOT_IN_FORCE", outcome).clause == "/in_force_from"
+
+
+def test_a_minimum_that_a_leaf_leaves_to_the_agreement_is_the_agreements() -> None:
+    outcome = decide(completion(mark=39), agreement(rule("A")))
+    assert ground_in("GRADE_BELOW_MIN", outcome).clause == "/minimum_mark"
+
+
+def test_each_limit_to_age_is_named_where_it_is_the_smallest() -> None:
+    for name in ("currency_years", "provider_currency_years", "scheme_currency_years"):
+        years = {"currency_years": 9, "provider_currency_years": 9, "scheme_currency_years": 9, name: 1}
+        assert ground_in("CURRENCY", decide(completion(), agreement(**years))).clause == f"/{name}"
 
 
 def test_the_smallest_limit_is_named() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from services.recognition.engine.levels import levels_by_comparison, levels_of
+from services.recognition.engine.levels import level_of, levels_by_comparison, levels_of
 from services.recognition.engine.model import LevelMapping
 from services.recognition.engine.uln import fault_of_uln
 from services.recognition.engine.years import years_later
@@ -99,6 +99,14 @@ def test_no_level_maps_to_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("framework", "level", "stands_at"),
+    [("FHEQ", 5, 5), ("EQF", 6, 6), ("EQF", 5, None), ("NFQ", 4, None), ("FHEQ", None, None)],
+)
+def test_a_completion_stands_at_one_level_or_at_none(framework: str, level: int | None, stands_at: int | None) -> None:
+    assert level_of(completion(framework=framework, level=level), agreement()) == stands_at
+
+
+@pytest.mark.parametrize(
     ("uln", "fault"),
     [
         ("9276308686", None),  # the published example
@@ -107,6 +115,8 @@ def test_no_level_maps_to_none() -> None:
         ("9276308680", "the check digit is wrong"),
         ("1000000051", None),  # 10 + 5·2 = 20 leaves 9: the tenth digit is 1
         ("1000000050", "the check digit is wrong"),
+        ("1000000019", None),  # 10 + 1·2 = 12 leaves 1: the tenth digit is 9
+        ("1000000010", "the check digit is wrong"),
         ("0123456789", "the first digit is 0"),
         ("927630868", "not ten digits"),
         ("92763086860", "not ten digits"),
