@@ -52,7 +52,7 @@ test-services: $(READY) ## rules, contracts, the domain's cases, single services
 	@$(PYTEST) tests/unit tests/contract tests/acceptance tests/integration $(ARGS)
 
 test-system: $(READY) ## the whole system as it is run: end to end, in a browser, under faults
-	@$(BIN)/pytest tests/e2e tests/browser tests/faults $(ARGS)
+	@for part in e2e browser faults; do $(BIN)/pytest -rs tests/$$part $(ARGS); done
 
 test-unit: $(READY) ## rules and contracts only: no servers, seconds
 	@$(BIN)/pytest tests/unit tests/contract $(ARGS)
