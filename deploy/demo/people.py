@@ -125,7 +125,7 @@ def _completion(
 ) -> Document:
     provider = course.partition(":")[0]
     offered = document["learning_opportunities"][course]
-    mark = rng.randrange(52, 88) if learner.number == 1 else rng.randrange(34, 92)
+    mark = rng.randrange(52, 70) if learner.number == 1 else rng.randrange(34, 92)
     pending = learner.number != 1 and rng.random() < 0.05
     completed_on = today - timedelta(days=rng.randrange(20, 700))
     result = "pending" if pending else "pass" if mark >= 40 else "fail"
