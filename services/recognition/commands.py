@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from chassis.identity import IssuerUnreachable
 from contracts.documents.agreement import Agreement, Bilateral
 from contracts.documents.award import Award
 from contracts.documents.findings import DocumentRefused, Finding
@@ -19,6 +20,7 @@ from contracts.documents.loading import agreement_from, award_from, read_file
 from services.recognition.lint.catalogue import EMPTY, Catalogue, catalogue_from
 from services.recognition.lint.documents import lint_agreement, lint_award
 from services.recognition.lint.rule import NotChecked, Report
+from services.recognition.publishing import NotPublished, Registry, publish
 
 agreement: Final = typer.Typer(no_args_is_help=True, help="Agreements between members.")
 award: Final = typer.Typer(no_args_is_help=True, help="Award definitions.")
@@ -42,12 +44,12 @@ _AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for pro
 
 @agreement.callback()
 def _agreement() -> None:
-    """Keeps `lint` a command of its own, as typer would run a single one without its name."""
+    """Keeps every command under its name, however few there are."""
 
 
 @award.callback()
 def _award() -> None:
-    """Keeps `lint` a command of its own, as typer would run a single one without its name."""
+    """Keeps every command under its name, however few there are."""
 
 
 @agreement.command("lint")
@@ -60,6 +62,58 @@ def lint_agreement_file(file: _File, catalogue: _CatalogueFile = None, as_json: 
 def lint_award_file(file: _File, catalogue: _CatalogueFile = None, as_json: _AsJson = False) -> None:
     """Say what would be refused at the award definition's publication; the exit code is 1 where there is anything."""
     _lint(file, catalogue, award_from, lint_award, _title_of_award, as_json=as_json)
+
+
+_Url = Annotated[str, typer.Option(envvar="CONCORD_RECOGNITION_URL", help="Base address of the recognition service.")]
+_Issuer = Annotated[str, typer.Option(envvar="CONCORD_ISSUER", help="Address of the OIDC issuer.")]
+_ClientId = Annotated[str, typer.Option(envvar="CONCORD_CLIENT_ID", help="Your system's client at the issuer.")]
+_ClientSecret = Annotated[str, typer.Option(envvar="CONCORD_CLIENT_SECRET", help="Its secret; better in the variable.")]
+
+
+@agreement.command("publish")
+def publish_agreement_file(
+    file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
+) -> None:
+    """Publish an agreement from FILE; a published version never changes, and publishing it again is harmless.
+
+    The exit code is 1 where it is refused, with the findings of lint, and 2 where Concord could not be asked.
+    """
+    _publish(file, "agreements", agreement_from, _title_of_agreement, Registry(url, issuer, client_id, client_secret))
+
+
+@award.command("publish")
+def publish_award_file(
+    file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
+) -> None:
+    """Publish an award definition from FILE; a published version never changes, publishing it again is harmless.
+
+    The exit code is 1 where it is refused, with the findings of lint, and 2 where Concord could not be asked.
+    """
+    _publish(file, "awards", award_from, _title_of_award, Registry(url, issuer, client_id, client_secret))
+
+
+def _publish(
+    file: Path,
+    kind: str,
+    read: Callable[[object], _Document],
+    title_of: Callable[[_Document], Text],
+    registry: Registry,
+) -> None:
+    console = Console()
+    try:
+        document, answer = publish(file, kind, read, registry)
+    except DocumentRefused as refused:
+        _show(Report(refused.findings, (), ()), Text(str(file), style="bold"), file, with_catalogue=False)
+        raise typer.Exit(code=1) from None
+    except (NotPublished, IssuerUnreachable) as error:
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(code=2) from None
+    console.print(Panel(title_of(document), border_style="red" if answer.findings else "green"))
+    if answer.findings:
+        console.print(_table(answer.findings))
+    console.print(f"version {answer.version} {answer.outcome}", highlight=False)
+    if answer.findings:
+        raise typer.Exit(code=1)
 
 
 def _lint(

@@ -148,6 +148,16 @@ CASES: Final = [
             ("northbridge:other", {"credits": "10", "workload_hours": "100"}),
         ),
     ),
+    # More than the cap takes at once, and the learner has chosen nothing.
+    Adverse(
+        "CHOICE_REQUIRED",
+        "INCOMPLETE",
+        (
+            ("northbridge:plain", {"credits": "40", "workload_hours": "400"}),
+            ("northbridge:other", {"credits": "40", "workload_hours": "400"}),
+        ),
+        {"last": True},
+    ),
     Adverse("LEVEL_AMBIGUOUS", "REFERRED", (("delmere:databases", {}),)),
     # The claim date is the enrolment's opening where that is later: after the agreements ended; during a suspension.
     Adverse("AGREEMENT_NOT_IN_FORCE", "REFERRED", (("northbridge:plain", {}),), {"opened_on": "2036-01-01"}),
@@ -205,14 +215,27 @@ async def strict(whole: Whole) -> Whole:
 async def test_an_adverse_value_is_a_ground_on_the_record(strict: Whole, number: int) -> None:
     case, code = CASES[number], f"a{number}"
     receiver = case.award.partition(":")[0]
-    assert (await strict.enrol(enrolment(code, case.award, **case.enrolled))).status_code == 201
+    enrolled = enrolment(code, case.award, **{name: v for name, v in case.enrolled.items() if name != "last"})
+    enrols_last = case.enrolled.get("last", False)
+    if not enrols_last:
+        assert (await strict.enrol(enrolled)).status_code == 201
     reference = ""
     for nth, (course, fields) in enumerate(case.sent):
         reference = fields.get("reference", course.partition(":")[2])
         document = _completion(code, course, fields) | {"reference": f"{code}-{reference}"}
         assert (await strict.publish(document)).status_code == 201
-        if nth + 1 < len(case.sent):
+        if nth + 1 < len(case.sent) and not enrols_last:
             await _entry(strict, receiver, code, f"{code}-{reference}")
+    if enrols_last:
+
+        async def both_are_known() -> bool:
+            rows = await strict.fetch(
+                "recognition", "SELECT 1 FROM completion_revision WHERE reference ^@ $1", f"{code}-"
+            )
+            return len(rows) == len(case.sent)
+
+        await eventually(both_are_known)
+        assert (await strict.enrol(enrolled)).status_code == 201
     entry = await _entry(strict, receiver, code, f"{code}-{reference}")
     shown = {ground["code"]: ground for ground in entry["grounds"]}
     assert case.ground in shown, entry["grounds"]

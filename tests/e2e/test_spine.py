@@ -1,10 +1,16 @@
 """One completion, from the provider's request to the receiver's record, over every process of the system."""
 
 import asyncio
+import os
+import sys
+from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
+import yaml
 
+from deploy.demo.people import consortium
 from tests.eventually import eventually
 from tests.whole import Whole, completion, enrolment
 
@@ -144,3 +150,41 @@ async def test_many_learners_at_once_are_each_decided(whole: Whole) -> None:
     await asyncio.gather(*(one(code) for code in codes))
     for code in codes:
         assert (await decided(whole, "northbridge", code, f"{code}-cloud"))["state"] == "RECOGNISED"
+
+
+async def test_agreements_and_awards_are_published_from_files_by_the_command(whole: Whole, tmp_path: Path) -> None:
+    award = {
+        "id": "eastmoor:cert-files", "version": 1, "member": "eastmoor", "title": "Certificate from a file",
+        "framework": "FHEQ", "level": 4, "credits_required": 60, "minimum_level": 4,
+    }  # fmt: skip
+    doors = whole.doors
+    environment = {
+        "CONCORD_RECOGNITION_URL": doors.recognition,
+        "CONCORD_ISSUER": doors.issuer,
+        "CONCORD_CLIENT_ID": "eastmoor-system",
+        "CONCORD_CLIENT_SECRET": doors.secret,
+    }
+
+    async def concord(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "client.main", *words),
+            env={**os.environ, **environment, "COLUMNS": "200"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode or 0, out.decode()
+
+    file = tmp_path / "award.yaml"
+    file.write_text(yaml.safe_dump(award))
+    assert await concord("award", "publish", str(file)) == (0, ANY)
+    code, said = await concord("award", "publish", str(file))
+    assert (code, "version 1 known already" in said) == (0, True)
+    file.write_text(yaml.safe_dump(award | {"version": 2, "import_cap": "118.8"}))
+    code, said = await concord("award", "publish", str(file))
+    assert (code, "118.8" in said) == (1, True)
+    agreement = next(one for one in consortium()["agreements"] if "members" not in one["parties"])
+    file.write_text(yaml.safe_dump(agreement | {"title": "Another text of a published version"}))
+    code, said = await concord("agreement", "publish", str(file))
+    assert code == 2
+    assert "answered 40" in said
