@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from chassis import topics
 from contracts.event import Event
 from contracts.ids import enrolment_id
 from contracts.learner_record_entry import EntryUpdated
@@ -33,6 +34,14 @@ pytestmark = pytest.mark.servers
 def issuer() -> Iterator[Issuer]:
     with Issuer() as issuer:
         yield issuer
+
+
+@pytest.fixture
+async def kafka_bootstrap(own_kafka: Callable[[int], str]) -> str:
+    """A broker of this test's own: on the shared one stand other tests' completions under the same references."""
+    bootstrap = own_kafka(1)
+    await topics.create(bootstrap)
+    return bootstrap
 
 
 class Process:
@@ -79,6 +88,7 @@ async def process(
         if started.returncode is None:
             started.kill()
         await started.wait()
+        print(log.read_text()[-6000:])  # noqa: T201 - pytest shows it where the test failed
 
 
 async def send(bootstrap: str, *events: Event) -> None:
