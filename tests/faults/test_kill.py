@@ -107,6 +107,17 @@ async def undisturbed(servers: Run) -> dict[str, list[tuple[str, ...]]]:
     return state
 
 
+async def _kill(system: System, worker: str) -> None:
+    """Kill a worker's process; one that just died by itself is waited for until it runs again."""
+    while True:
+        await eventually(lambda: worker in system.processes, within=60)
+        try:
+            await asyncio.to_thread(system.kill, worker)
+        except (KeyError, ProcessLookupError):
+            continue
+        return
+
+
 async def _kill_each(whole: Whole, stop: asyncio.Event) -> int:
     """Kill every worker at seeded instants, half of them at a crash point inside their work, until told to stop."""
     rng = random.Random(SEED)
@@ -120,12 +131,12 @@ async def _kill_each(whole: Whole, stop: asyncio.Event) -> int:
             point = rng.choice(CRASH_POINTS[worker])
             system.set_environment(worker, {"CRASH_AT": f"{point}:{rng.randrange(1, 4)}"})
             before = system.states[worker].starts
-            await asyncio.to_thread(system.kill, worker)
+            await _kill(system, worker)
             await eventually(lambda w=worker, b=before: system.states[w].starts > b + 1 or stop.is_set(), within=60)
             system.set_environment(worker, {})
             kills[worker] += 1
         else:
-            await asyncio.to_thread(system.kill, worker)
+            await _kill(system, worker)
         kills[worker] += 1
         await eventually(lambda w=worker: system.states[w].phase == "ready" and w in system.processes, within=60)
     assert min(kills.values()) >= KILLS_EACH
