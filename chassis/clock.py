@@ -1,5 +1,6 @@
 """Time is handed in, so that nothing but a process's wiring asks the machine for it (ADR 17)."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -10,3 +11,13 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """The machine's clock."""
     return datetime.now(UTC)
+
+
+async def pause(seconds: float, *until: asyncio.Event) -> None:
+    """Wait so long, but no longer than until one of these events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in until]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -8,6 +8,7 @@ passing error is repeated in place, and anything else stops the consumer, which 
 import asyncio
 import gc
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from opentelemetry.trace import Link, SpanKind
 
 from chassis import fence, telemetry
 from chassis.batch import SOMEBODYS_DATA, Batch, Handled
-from chassis.clock import Clock
+from chassis.clock import Clock, pause
 from chassis.crash import crash_point
 from chassis.database import Pool, is_passing, transaction
 from chassis.desk import Desk
@@ -84,7 +85,7 @@ class Consumer:
                     continue
                 self.waits_for = type(error).__name__
                 log.warning("consumer tries to start again", error=self.waits_for, in_seconds=backoff)
-                await self._pause(backoff)
+                await pause(backoff, self._stopping)
                 backoff = min(backoff * 2, LONGEST_PAUSE)
             finally:
                 await self._leave()
@@ -149,7 +150,7 @@ class Consumer:
     async def _watch(self) -> None:
         """Stay until asked to stop; start again where the loop of the library died, which it says to nobody."""
         while not self._stopping.is_set() and self.stopped_because is None and not self._loop_is_dead():
-            await self._pause(0.5)
+            await pause(0.5, self._stopping)
             self._measure_lag()
 
     async def _leave(self) -> None:
@@ -161,13 +162,6 @@ class Consumer:
                     await broker.stop()
             except (KafkaError, TimeoutError):
                 log.warning("consumer did not leave cleanly")
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     def _halt(self, cause: str) -> None:
         """Stop for cause. Nothing is committed past what is in the database; a person must look."""
@@ -321,17 +315,12 @@ class Consumer:
             log.info("records below the fence were dropped", records=handled.dropped)
         for record in records:
             self._newest[TopicPartition(record.topic, record.partition)] = record.timestamp
-        for topic in {record.topic for record in records}:
-            telemetry.CONSUMED.labels(topic).inc(sum(record.topic == topic for record in records))
+        for topic, count in Counter(record.topic for record in records).items():
+            telemetry.CONSUMED.labels(topic).inc(count)
 
     async def _rest(self, seconds: float) -> None:
         """Wait before the next try, but no longer than until somebody wants the partitions or the process."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._revoking, self._stopping)]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await pause(seconds, self._revoking, self._stopping)
 
     async def _seek_back(self) -> None:
         try:

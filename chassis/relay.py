@@ -17,7 +17,7 @@ from aiokafka.partitioner import murmur2
 from opentelemetry.trace import Span, SpanKind
 
 from chassis import telemetry
-from chassis.clock import Clock
+from chassis.clock import Clock, pause
 from chassis.crash import crash_point
 from chassis.database import connect, is_passing
 from chassis.record import envelope
@@ -74,7 +74,7 @@ class Relay:
                         self.trouble = None
                         backoff = 0.1
                         if sent == 0:
-                            await self._pause(IDLE_SECONDS)
+                            await pause(IDLE_SECONDS, self._stopping)
                 finally:
                     # A connection to a stopped server must not hold up the next try.
                     connection.terminate()
@@ -87,20 +87,13 @@ class Relay:
                 log.warning("relay tries again", error=self.trouble, in_seconds=backoff, exc_info=not expected)
                 self._most_rows = max(1, self._most_rows // 2)
                 await self._drop_producer()
-                await self._pause(backoff)
+                await pause(backoff, self._stopping)
                 backoff = min(backoff * 2, 5.0)
         await self._drop_producer()
 
     def stop(self) -> None:
         """Ask the loop to end after the batch under way."""
         self._stopping.set()
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     async def _send_once(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
         producer = await self._ready_producer()

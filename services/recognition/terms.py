@@ -4,27 +4,12 @@
 long as the version is; what depends on a completion or a day is asked for by itself.
 """
 
-from collections.abc import Iterable
-from datetime import date
 from fractions import Fraction
-from typing import Protocol
 
 from contracts.documents import agreement as documents
 from contracts.documents.award import Award as AwardDocument
 from contracts.event import Framework
 from services.recognition.engine import model
-
-
-class Suspension(Protocol):
-    """A period in which agreements with a member decide nothing; both days included, open where `until` is null."""
-
-    @property
-    def since(self) -> date:
-        """The first day."""
-
-    @property
-    def until(self) -> date | None:
-        """The last day."""
 
 
 def agreement_terms(document: documents.Agreement, receiver_framework: Framework) -> model.Agreement:
@@ -77,15 +62,6 @@ def credit_ratio(document: documents.Agreement, framework: Framework, receiver_f
     if document.credit_ratio is None:
         raise ValueError(f"{document.id} version {document.version} says not what credit is worth")
     return document.credit_ratio
-
-
-def is_suspended(suspensions: Iterable[Suspension], left_on: date | None, claimed_on: date) -> bool:
-    """Whether a member is suspended on the claim date; one that has left by then counts as suspended."""
-    if left_on is not None and left_on <= claimed_on:
-        return True
-    return any(
-        period.since <= claimed_on and (period.until is None or claimed_on <= period.until) for period in suspensions
-    )
 
 
 def award_terms(document: AwardDocument) -> model.Award:

@@ -1,6 +1,6 @@
 """From documents to the engine's terms: nothing is lost, and what depends on a completion is asked by itself."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -11,8 +11,9 @@ import contracts
 from contracts.documents.agreement import Agreement
 from contracts.documents.loading import agreement_from, award_from, read_file
 from contracts.event import Framework
+from services.recognition.domain.catalogue import Member, Period
 from services.recognition.engine import model
-from services.recognition.terms import agreement_terms, award_terms, credit_ratio, is_suspended
+from services.recognition.terms import agreement_terms, award_terms, credit_ratio
 
 EXAMPLES = Path(contracts.__file__).parent / "examples" / "documents"
 NOT_IN_DOCUMENTS = {"receiver_framework", "provider_suspended", "receiver_suspended"}
@@ -82,12 +83,6 @@ def test_under_a_bilateral_agreement_the_ratio_is_its_own() -> None:
     assert agreement_terms(document, "FHEQ").credit_ratio == 2
 
 
-@dataclass(frozen=True)
-class Period:
-    since: date
-    until: date | None
-
-
 @pytest.mark.parametrize(
     ("claimed_on", "suspended"),
     [
@@ -101,14 +96,15 @@ class Period:
 )
 def test_a_suspension_includes_both_of_its_days(claimed_on: date, suspended: bool) -> None:
     periods = [Period(date(2025, 2, 1), date(2025, 2, 28)), Period(date(2025, 6, 1), None)]
-    assert is_suspended(periods, None, claimed_on) is suspended
+    assert Member("northbridge", "FHEQ", tuple(periods), None).is_suspended(claimed_on) is suspended
 
 
 def test_a_member_that_has_left_counts_as_suspended() -> None:
     left_on = date(2025, 7, 1)
-    assert not is_suspended((), left_on, date(2025, 6, 30))
-    assert is_suspended((), left_on, date(2025, 7, 1))
-    assert not is_suspended((), None, date(2025, 7, 1))
+    left, stays = Member("northbridge", "FHEQ", (), left_on), Member("northbridge", "FHEQ", (), None)
+    assert not left.is_suspended(date(2025, 6, 30))
+    assert left.is_suspended(date(2025, 7, 1))
+    assert not stays.is_suspended(date(2025, 7, 1))
 
 
 def test_an_award_lets_in_what_its_definition_says() -> None:
