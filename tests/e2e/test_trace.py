@@ -43,18 +43,24 @@ def chain_of(traces: Receiver, trace_id: str) -> list[tuple[str, str]]:
 async def test_every_sampled_request_is_one_trace_to_the_record_in_a_mixed_batch(
     whole: Whole, traces: Receiver
 ) -> None:
-    codes = [f"t{number}" for number in range(SAMPLED + NOT_SAMPLED)]
+    ahead, *codes = [f"t{number}" for number in range(1 + SAMPLED + NOT_SAMPLED)]
     trace_ids = {code: secrets.token_hex(16) for code in codes}
-    await asyncio.gather(*(whole.enrol(enrolment(code, "northbridge:bsc-data-science")) for code in codes))
+    await asyncio.gather(*(whole.enrol(enrolment(code, "northbridge:bsc-data-science")) for code in (ahead, *codes)))
 
     async def enrolled() -> bool:
         rows = await whole.fetch("recognition", "SELECT count(*) FROM enrolment_revision WHERE reference ~ '^t[0-9]+-'")
-        return int(rows[0][0]) == len(codes)
+        return int(rows[0][0]) == 1 + len(codes)
+
+    async def relayed() -> bool:
+        return await whole.fetch("provider", "SELECT 1 FROM outbox LIMIT 1") == []
 
     await eventually(enrolled)
-    # While the worker stands still the records pile up, so that it takes them in one batch.
+    # While the worker stands still the records pile up, so that it takes them in one batch. The fetch that it has
+    # under way is answered with the first record to arrive: a completion ahead of the others, and on its topic first.
     whole.system.kill("recognition-worker", signal.SIGSTOP)
     try:
+        assert (await whole.publish(completion(ahead, "delmere:cloud"))).status_code == 201
+        await eventually(relayed)
         for number, code in enumerate(codes):
             flags = "01" if number < SAMPLED else "00"
             header = f"00-{trace_ids[code]}-{secrets.token_hex(8)}-{flags}"
