@@ -9,12 +9,16 @@ from typing import Final
 import yaml
 
 from contracts.event import Event
+from contracts.learner_record_appeal_request import AppealRequestLodged
+from contracts.learner_record_award_progress import AwardProgressChanged
+from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.learner_record_entry import EntryUpdated
 from contracts.provider_completion import CompletionPublished
 from contracts.provider_learning_opportunity import LearningOpportunityPublished
 from contracts.provider_member import MemberRegistered
 from contracts.recognition_agreement import AgreementPublished
+from contracts.recognition_appeal import AppealChanged
 from contracts.recognition_award import AwardPublished
 from contracts.recognition_decision import DecisionMade
 
@@ -27,6 +31,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     DecisionMade,
     EnrolmentRecorded,
     EntryUpdated,
+    ChoiceMade,
+    AppealRequestLodged,
+    AppealChanged,
+    AwardProgressChanged,
 )
 BY_TYPE: Final[Mapping[str, type[Event]]] = {event.TYPE: event for event in EVENTS}
 

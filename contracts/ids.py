@@ -36,6 +36,16 @@ def entry_id(completion: UUID, enrolment: UUID | None) -> UUID:
     return _id("entry", str(completion), str(enrolment) if enrolment else "own")
 
 
+def appeal_id(decision: UUID) -> UUID:
+    """The appeal against a decision: there is one, through all its stages."""
+    return _id("appeal", str(decision))
+
+
+def conferral_id(enrolment: UUID) -> UUID:
+    """The conferral of an enrolment's award: there is one at most."""
+    return _id("conferral", str(enrolment))
+
+
 def event_id(event_type: str, natural_key: tuple[str, ...], sequence: int) -> UUID:
     """An event: its type, the thing it is about, and the revision of the thing that it states."""
     return _id("event", event_type, *natural_key, str(sequence))

@@ -99,6 +99,9 @@ _FACTS: Final = (
     "award_id",
     "learning_opportunity_id",
     "revoked",
+    "stage",
+    "withdrawn",
+    "eligible",
 )
 """Fields kept of an event of whatever type, where it has them: what a sentence about it names, and nothing personal."""
 

@@ -62,6 +62,27 @@ def _learning_opportunity(facts: Mapping[str, Any]) -> str:
     return f"The learning opportunity {facts.get('learning_opportunity_id', '?')} was published"
 
 
+def _choice(facts: Mapping[str, Any]) -> str:
+    return f"The learner chose what counts first at {facts.get('receiver', 'a receiver')}"
+
+
+def _appeal_request(facts: Mapping[str, Any]) -> str:
+    did = "withdrew the appeal" if facts.get("withdrawn") else "appealed"
+    return f"The learner {did} at {facts.get('receiver', 'a receiver')} (stage {facts.get('stage', '?')})"
+
+
+def _appeal(facts: Mapping[str, Any]) -> str:
+    receiver, stage = facts.get("receiver", "a receiver"), facts.get("stage", "?")
+    return f"The appeal at {receiver}, stage {stage}: {facts.get('state', '?')}"
+
+
+def _award_progress(facts: Mapping[str, Any]) -> str:
+    enrolment = f"enrolment {facts.get('enrolment_reference', '?')} at {facts.get('receiver', 'a receiver')}"
+    if facts.get("eligible"):
+        return f"Every condition of the award holds: {enrolment}"
+    return f"The progress towards the award changed: {enrolment}"
+
+
 _SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "provider.completion": _completion,
     "recognition.decision": _decision,
@@ -71,6 +92,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "recognition.award": _award,
     "provider.member": _member,
     "provider.learning_opportunity": _learning_opportunity,
+    "learner_record.choice": _choice,
+    "learner_record.appeal_request": _appeal_request,
+    "recognition.appeal": _appeal,
+    "learner_record.award_progress": _award_progress,
 }
 
 
