@@ -28,6 +28,7 @@ from chassis.crash import crash_point
 from chassis.database import Pool, is_passing, transaction
 from chassis.desk import Desk
 from chassis.fence import Gap
+from chassis.kafka import OPEN, Access
 from chassis.record import Record
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Consumer:
         pool: Pool,
         bootstrap: str,
         clock: Clock,
+        access: Access = OPEN,
         session_timeout_ms: int = 10_000,
         set_aside_in_a_row: int = 25,
     ) -> None:
@@ -56,6 +58,7 @@ class Consumer:
         self._pool = pool
         self._bootstrap = bootstrap
         self._clock = clock
+        self._access = access
         self._session_timeout_ms = session_timeout_ms
         self._set_aside_in_a_row = set_aside_in_a_row
         self._failures_in_a_row = 0
@@ -83,7 +86,7 @@ class Consumer:
                     log.exception("consumer failed")
                     self._halt(f"{type(error).__name__} while starting")
                     continue
-                self.waits_for = type(error).__name__
+                self.waits_for = await self._access.why(self._bootstrap, error)
                 log.warning("consumer tries to start again", error=self.waits_for, in_seconds=backoff)
                 await pause(backoff, self._stopping)
                 backoff = min(backoff * 2, LONGEST_PAUSE)
@@ -120,7 +123,13 @@ class Consumer:
         # Before the first record is seen, since a listener's own check can fail without anybody's knowing.
         if not await self._is_the_same_cluster():
             return
-        self._broker = KafkaBroker(self._bootstrap, allow_auto_create_topics=False, logger=None, graceful_timeout=10.0)
+        self._broker = KafkaBroker(
+            self._bootstrap,
+            security=self._access.security,
+            allow_auto_create_topics=False,
+            logger=None,
+            graceful_timeout=10.0,
+        )
         self._subscriber = self._broker.subscriber(
             *(contract.TOPIC for contract in self._desk.reads),
             batch=True,
@@ -197,7 +206,7 @@ class Consumer:
             consumer.seek(partition, position)
 
     async def _is_the_same_cluster(self) -> bool:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, **self._access.options)
         await admin.start()
         try:
             cluster_id = (await admin.describe_cluster())["cluster_id"]

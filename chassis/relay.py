@@ -20,6 +20,7 @@ from chassis import telemetry
 from chassis.clock import Clock, pause
 from chassis.crash import crash_point
 from chassis.database import connect, is_passing
+from chassis.kafka import OPEN, Access
 from chassis.record import envelope
 
 log = structlog.get_logger()
@@ -51,11 +52,12 @@ SESSION: Final = {
 class Relay:
     """One loop that sends a service's outbox, oldest row first. Any number may run; one works at a time."""
 
-    def __init__(self, *, database_url: str, bootstrap: str, source: str, clock: Clock) -> None:
+    def __init__(self, *, database_url: str, bootstrap: str, source: str, clock: Clock, access: Access = OPEN) -> None:
         self._database_url = database_url
         self._bootstrap = bootstrap
         self._source = source
         self._clock = clock
+        self._access = access
         self._producer: AIOKafkaProducer | None = None
         self._partitions: dict[str, int] = {}
         self._most_rows = MOST_ROWS
@@ -82,7 +84,7 @@ class Relay:
                 # A group of errors is several partitions' sends; the first speaks for them.
                 first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
                 expected = is_passing(first) or isinstance(first, KafkaError)
-                self.trouble = type(first).__name__
+                self.trouble = f"waits for {await self._access.why(self._bootstrap, first)}"
                 telemetry.BATCHES_ROLLED_BACK.labels("relay").inc()
                 log.warning("relay tries again", error=self.trouble, in_seconds=backoff, exc_info=not expected)
                 self._most_rows = max(1, self._most_rows // 2)
@@ -186,6 +188,7 @@ class Relay:
         if self._producer is None:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
+                **self._access.options,
                 enable_idempotence=True,
                 acks="all",
                 max_batch_size=400_000,

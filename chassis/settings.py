@@ -1,22 +1,55 @@
 """The settings of a process, from its environment; docker-compose.yml lists them for every service."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Zone = Annotated[ZoneInfo, BeforeValidator(lambda name: ZoneInfo(name) if isinstance(name, str) else name)]
 
+TRACE_ID: Final = "{trace_id}"
 
-class Settings(BaseSettings):
-    """What a process of any service may be told; a service reads what it needs."""
+
+def _pattern_of_a_trace(value: str) -> str:
+    address = urlsplit(value.replace(TRACE_ID, "", 1))
+    if value and (value.count(TRACE_ID) != 1 or address.scheme not in ("http", "https") or not address.netloc):
+        raise ValueError(f"not an http(s) address with {TRACE_ID} in it once: http://localhost:16686/trace/{TRACE_ID}")
+    return value
+
+
+TracePattern = Annotated[str, AfterValidator(_pattern_of_a_trace)]
+"""The address of any trace, with `{trace_id}` where its id stands; empty where there is no viewer."""
+
+Known = TypeVar("Known", bound="Surroundings")
+
+
+class Surroundings(BaseSettings):
+    """What every process may be told of where it runs: a service's own, and the set-up of an installation."""
 
     model_config = SettingsConfigDict(frozen=True, arbitrary_types_allowed=True, env_ignore_empty=True)
 
+    environment: Literal["development", "production"] = Field(
+        "development", description="In production a process refuses to start on what only development may have."
+    )
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Brokers, separated by commas.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How Kafka is spoken to."
+    )
+    kafka_ca_file: str = Field("", description="PEM file of whom to trust as Kafka; the system's where it is empty.")
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How this process proves to Kafka who it is."
+    )
+    kafka_username: str = Field("", description="Who this process is to Kafka: the service's name (`make acls`).")
+    kafka_password: SecretStr = Field(SecretStr(""), description="That user's password.")
+
+
+class Settings(Surroundings):
+    """What a process of any service may be told; a service reads what it needs."""
+
     service_database_url: SecretStr = Field(description="Connection to the service's own database, under its own role.")
     database_pool_size: int = Field(8, ge=2, description="Connections a process holds at most.")
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="Brokers, separated by commas.")
     http_host: str = Field("127.0.0.1", description="Address the API listens on.")
     http_port: int = Field(8000, description="Port of the API.")
     metrics_port: int = Field(9000, description="Port of metrics, and of a worker's health.")
@@ -35,6 +68,7 @@ class Settings(BaseSettings):
     learner_record_url: str = Field("", description="Base address of the learner-record service.")
     operations_url: str = Field("", description="Base address of the operations service.")
     portal_url: str = Field("", description="Base address of the portal.")
+    trace_url: TracePattern = Field("", description="A trace in an OTLP viewer: …/trace/{trace_id}; empty: no links.")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="After which silence a consumer is taken for dead.")
     set_aside_in_a_row: int = Field(25, ge=1, description="Learners set aside in a row before the consumer stops.")
 
@@ -42,3 +76,12 @@ class Settings(BaseSettings):
     def jwks_url(self) -> str:
         """Where the keys of the issuer are."""
         return self.oidc_jwks_url or f"{self.oidc_issuer.rstrip('/')}/jwks"
+
+
+def read(kind: type[Known]) -> Known:
+    """The settings in this process's environment; raises ValueError with a line for every variable that is wrong."""
+    try:
+        return kind()
+    except ValidationError as wrong:
+        lines = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in wrong.errors(include_input=False)]
+        raise ValueError("\n".join(lines)) from None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from chassis.kafka import OPEN, Access
 from contracts.catalogue import Topic, topics
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -21,13 +22,15 @@ def _settings(topic: Topic, min_insync: int) -> dict[str, str]:
     }
 
 
-async def create(bootstrap: str, *, wanted: Sequence[Topic] | None = None, replication: int = 1) -> list[str]:
+async def create(
+    bootstrap: str, *, wanted: Sequence[Topic] | None = None, replication: int = 1, access: Access = OPEN
+) -> list[str]:
     """Create what topics.yaml lists and the cluster lacks; returns the names of those created.
 
     `replication` is 1 on one broker; with three it is 3, and two must have a record before it counts as written.
     Raises aiokafka's KafkaError where the broker refuses.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **access.options)
     await admin.start()
     try:
         new = [

@@ -8,6 +8,7 @@ from chassis.consumer import Consumer
 from chassis.database import Pool
 from chassis.http import create_app
 from chassis.identity import Verifier
+from chassis.kafka import Access
 from chassis.pages.issuer import Issuer
 from chassis.pages.sessions import Sessions
 from chassis.pages.site import Site
@@ -26,7 +27,7 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
     verifier = Verifier(
         issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
     )
-    templates = pages.templates()
+    templates = pages.templates(settings.trace_url)
     app = create_app(
         "Concord operations",
         "1",
@@ -56,6 +57,7 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
         group=GROUP,
         pool=pool,
         bootstrap=settings.kafka_bootstrap_servers,
+        access=Access.of(settings),
         clock=clock,
         session_timeout_ms=settings.session_timeout_ms,
         set_aside_in_a_row=settings.set_aside_in_a_row,

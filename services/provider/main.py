@@ -3,6 +3,7 @@
 from chassis.clock import Clock
 from chassis.database import Pool
 from chassis.identity import Verifier
+from chassis.kafka import Access
 from chassis.learners import key_from
 from chassis.relay import Relay
 from chassis.service import Parts, main
@@ -17,6 +18,7 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     relay = Relay(
         database_url=settings.service_database_url.get_secret_value(),
         bootstrap=settings.kafka_bootstrap_servers,
+        access=Access.of(settings),
         source=f"urn:concord:{settings.consortium}:provider",
         clock=clock,
     )

@@ -4,6 +4,7 @@ from chassis.clock import Clock
 from chassis.consumer import Consumer
 from chassis.database import Pool
 from chassis.identity import Verifier
+from chassis.kafka import Access
 from chassis.relay import Relay
 from chassis.service import Parts, main
 from chassis.settings import Settings
@@ -24,6 +25,7 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
             group=GROUP,
             pool=pool,
             bootstrap=settings.kafka_bootstrap_servers,
+            access=Access.of(settings),
             clock=clock,
             session_timeout_ms=settings.session_timeout_ms,
             set_aside_in_a_row=settings.set_aside_in_a_row,
@@ -31,6 +33,7 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
         relay=Relay(
             database_url=settings.service_database_url.get_secret_value(),
             bootstrap=settings.kafka_bootstrap_servers,
+            access=Access.of(settings),
             source=f"urn:concord:{settings.consortium}:recognition",
             clock=clock,
         ),
