@@ -23,13 +23,14 @@ Staff = Annotated[Visitor, Depends(signed_in(Role.OPERATIONS))]
 Reader = Annotated[Visitor, Depends(signed_in(Role.OPERATIONS, Role.PUBLISHER))]
 
 
-def templates() -> Templates:
-    """The service's pages."""
+def templates(trace_url: str) -> Templates:
+    """The service's pages; `trace_url` is the address of a trace in a viewer, with {trace_id} for its id, or empty."""
     return Templates(
         "services.operations",
         site_name="Concord operations",
         duration=duration,
         state_in_words=state_in_words,
+        trace_url=trace_url,
     )
 
 

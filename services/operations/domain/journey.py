@@ -24,6 +24,8 @@ class Hop:
     recorded_at: datetime
     seen_at: datetime
     trace_id: str | None
+    is_sampled: bool = False
+    """Whether spans of its trace were wanted, so that a viewer has it."""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -82,6 +84,11 @@ class Chain:
     def trace_ids(self) -> tuple[str, ...]:
         """The traces it ran through, in order; an unbroken one is a single trace."""
         return tuple(dict.fromkeys(step.hop.trace_id for step in self.steps if step.hop.trace_id))
+
+    @property
+    def sampled_trace_ids(self) -> frozenset[str]:
+        """Those of the traces that a viewer has."""
+        return frozenset(step.hop.trace_id for step in self.steps if step.hop.trace_id and step.hop.is_sampled)
 
 
 def _steps(hop: Hop, depth: int, after: timedelta | None, led_to: Mapping[UUID, Sequence[Hop]]) -> Iterator[Step]:
