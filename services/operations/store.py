@@ -11,6 +11,7 @@ import orjson
 
 from chassis.database import Connection, columns
 from chassis.record import Received
+from chassis.telemetry import is_sampled
 from services.operations.domain.journey import ENTRY_UPDATED, Hop
 
 COMPLETION_PUBLISHED: Final = "provider.completion.published.v1"
@@ -21,16 +22,16 @@ KNOWN: Final = "SELECT event_id FROM hop WHERE event_id = ANY ($1::uuid[])"
 INSERT: Final = """
 INSERT INTO hop (
     event_id, event_type, caused_by, happened_at, topic, partition, log_offset, recorded_at, seen_at, trace_id,
-    completion_id, facts
+    trace_sampled, completion_id, facts
 )
 SELECT event_id, event_type, caused_by, happened_at, topic, partition, log_offset, recorded_at, seen_at, trace_id,
-       completion_id, facts::jsonb
+       trace_sampled, completion_id, facts::jsonb
 FROM unnest(
     $1::uuid[], $2::text[], $3::uuid[], $4::timestamptz[], $5::text[], $6::integer[], $7::bigint[], $8::timestamptz[],
-    $9::timestamptz[], $10::text[], $11::uuid[], $12::text[]
+    $9::timestamptz[], $10::text[], $11::boolean[], $12::uuid[], $13::text[]
 ) AS new (
     event_id, event_type, caused_by, happened_at, topic, partition, log_offset, recorded_at, seen_at, trace_id,
-    completion_id, facts
+    trace_sampled, completion_id, facts
 )
 ON CONFLICT DO NOTHING
 """
@@ -154,6 +155,7 @@ def _row(received: Received, seen_at: datetime) -> tuple[object, ...]:
         datetime.fromtimestamp(received.record_timestamp / 1000, UTC),
         seen_at,
         traceparent[3:35] if traceparent and len(traceparent) == 55 else None,
+        is_sampled(traceparent),
         getattr(received.event, "completion_id", None),
         orjson.dumps(_facts(received), default=str).decode(),
     )
@@ -171,6 +173,7 @@ def _hop(row: asyncpg.Record) -> Hop:
         recorded_at=row["recorded_at"],
         seen_at=row["seen_at"],
         trace_id=row["trace_id"],
+        is_sampled=row["trace_sampled"],
         facts=row["facts"],
     )
 
@@ -182,7 +185,7 @@ async def known(connection: Connection, event_ids: Sequence[UUID]) -> set[UUID]:
 
 async def add(connection: Connection, received: Sequence[Received], seen_at: datetime) -> None:
     """Add events as they were seen."""
-    await connection.execute(INSERT, *columns([_row(one, seen_at) for one in received], 12))
+    await connection.execute(INSERT, *columns([_row(one, seen_at) for one in received], 13))
 
 
 async def journey(connection: Connection, completion_id: UUID) -> list[Hop]:

@@ -16,6 +16,7 @@ from services.operations.main import application
 from tests.conftest import Database
 from tests.integration.portal.people import SECRET, issuer_for, serving
 
+TRACE_URL = "http://viewer.example/trace/{trace_id}"
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 
 
@@ -37,8 +38,8 @@ async def pool(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[
 
 
 @pytest.fixture
-async def operations(pool: Pool) -> AsyncIterator[Operations]:
-    """The API and the pages."""
+async def operations(request: pytest.FixtureRequest, pool: Pool) -> AsyncIterator[Operations]:
+    """The API and the pages; a parameter is another TRACE_URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     async with issuer_for("operations", url) as signer, httpx.AsyncClient() as client:
@@ -48,6 +49,7 @@ async def operations(pool: Pool) -> AsyncIterator[Operations]:
             oidc_client_id="operations",
             oidc_client_secret=SECRET,
             public_url=url,
+            trace_url=getattr(request, "param", TRACE_URL),
         )
         async with serving(application(settings, pool, system_clock, client), port):
             yield Operations(url, pool, signer)

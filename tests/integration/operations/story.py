@@ -42,8 +42,9 @@ class Logged:
 
 @dataclass
 class Logs:
-    """The topics, with one partition each."""
+    """The topics, with one partition each; `sampled` is whether spans of what is put on them are wanted."""
 
+    sampled: bool = False
     ends: dict[str, int] = field(default_factory=dict)
 
     def put(self, event: Event, at: datetime, caused_by: UUID | None = None) -> Logged:
@@ -56,7 +57,7 @@ class Logs:
             source="urn:concord:test",
             happened_at=event.happened_at,
             caused_by=caused_by,
-            traceparent=f"00-{TRACE}-00f067aa0ba902b7-00",
+            traceparent=f"00-{TRACE}-00f067aa0ba902b7-0{int(self.sampled)}",
         )
         milliseconds = round(at.timestamp() * 1000)
         return Logged(event.TOPIC, 0, offset, event.key.encode(), event.to_bytes(), headers, milliseconds)

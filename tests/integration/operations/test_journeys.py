@@ -11,7 +11,7 @@ from contracts.learner_record_entry import EntryUpdated
 from contracts.recognition_decision import DecisionMade
 from services.operations import store
 from services.operations.events import GROUP, JourneyDesk
-from tests.integration.operations.conftest import Operations
+from tests.integration.operations.conftest import TRACE_URL, Operations
 from tests.integration.operations.story import TRACE, Logs, Story, after, member, see, stranger
 from tests.integration.portal.people import GAVIN, IRIS, NADIA, OWEN, browser, sign_in, token_of
 
@@ -203,6 +203,23 @@ async def test_the_page_shows_the_hops_to_who_signed_in(operations: Operations) 
     assert "On every record after 120 ms" in page.text
     assert "glenmore, enrolment E-7: counts in full" in page.text
     assert TRACE in page.text
+
+
+@pytest.mark.parametrize(
+    ("operations", "sampled", "links"),
+    [(TRACE_URL, True, 6), (TRACE_URL, False, 0), ("", True, 0)],
+    indirect=["operations"],
+)
+async def test_the_page_links_to_a_trace_that_a_viewer_has(operations: Operations, sampled: bool, links: int) -> None:
+    """Once for the chain, and once for each of its hops."""
+    story = Story()
+    await see(operations.pool, story.told(Logs(sampled=sampled)))
+
+    async with browser() as client:
+        page = await sign_in(client, f"{operations.url}/journeys/{story.completion_id}/page", OWEN)
+
+    assert page.text.count(f'<a href="http://viewer.example/trace/{TRACE}"><code>{TRACE}</code></a>') == links
+    assert page.text.count(f"<code>{TRACE}</code>") == 6
 
 
 async def test_the_console_is_for_operations_alone(operations: Operations) -> None:
