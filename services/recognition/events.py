@@ -10,6 +10,8 @@ from chassis.clock import Clock
 from chassis.database import Connection
 from chassis.record import Received
 from contracts.event import Event
+from contracts.learner_record_award_progress import AwardProgressChanged
+from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.provider_completion import CompletionPublished
 from contracts.provider_learning_opportunity import LearningOpportunityPublished
@@ -50,6 +52,10 @@ class Work:
             return self.recognising.publish_completion(event, *at)
         if isinstance(event, EnrolmentRecorded):
             return self.recognising.record_enrolment(event, *at)
+        if isinstance(event, ChoiceMade):
+            return self.recognising.make_choice(event, *at)
+        if isinstance(event, AwardProgressChanged):
+            return self.recognising.confer(event, *at)
         raise TypeError(f"{type(event).__name__} is not about a learner")
 
 
@@ -61,6 +67,8 @@ class Desk:
         LearningOpportunityPublished,
         CompletionPublished,
         EnrolmentRecorded,
+        ChoiceMade,
+        AwardProgressChanged,
     )
 
     def __init__(self, catalogues: CatalogueReader, *, zone: ZoneInfo, clock: Clock) -> None:

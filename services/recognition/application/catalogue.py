@@ -88,6 +88,8 @@ def award_version(document: dict[str, Any], number: int) -> AwardVersion:
         framework=award.framework,
         level=award.level,
         ladder=award.ladder,
+        credits_required=award.credits_required,
+        slots=award.slots,
         terms=award_terms(award),
         number=number,
     )

@@ -13,19 +13,25 @@ from chassis.database import Connection
 from chassis.outbox import Outgoing
 from contracts import recognition_decision as contract
 from contracts.ids import decision_id
+from contracts.learner_record_award_progress import AwardProgressChanged
+from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.provider_completion import CompletionPublished
 from contracts.recognition_decision import DecisionMade
 from services.recognition.domain.catalogue import Catalogue
 from services.recognition.domain.deciding import (
     Change,
+    award_conferred,
     catalogue_changed,
+    choice_made,
     completion_published,
     enrolment_recorded,
 )
 from services.recognition.domain.learner import (
     Cause,
+    Choice,
     Completion,
+    Conferral,
     Decision,
     DocumentVersion,
     Enrolment,
@@ -47,6 +53,8 @@ class Recognising:
     zone: ZoneInfo
     completions: list[tuple[CompletionPublished, UUID]] = field(default_factory=list)
     enrolments: list[tuple[EnrolmentRecorded, UUID]] = field(default_factory=list)
+    choices: list[tuple[ChoiceMade, UUID]] = field(default_factory=list)
+    conferrals: list[tuple[AwardProgressChanged, UUID]] = field(default_factory=list)
     sources: list[tuple[UUID | None, str | None]] = field(default_factory=list)
     """For each decision made, the event that caused it and the trace that it belongs to."""
 
@@ -79,6 +87,38 @@ class Recognising:
         self._came_of(event_id, traceparent)
         return True
 
+    def make_choice(self, event: ChoiceMade, event_id: UUID, happened_at: datetime, traceparent: str | None) -> bool:
+        """Fold in a learner's choice; False where its revision is older than what is known, or known."""
+        known = self.learner.choices.get(event.enrolment_id)
+        if known is not None and known.revision >= event.revision:
+            return False
+        change = Change(Cause("choice", event_id), store.day_of(happened_at, self.zone))
+        choice = Choice(event.enrolment_id, event.revision, tuple(event.completions))
+        choice_made(self.learner, choice, self.catalogue, change)
+        self.choices.append((event, event_id))
+        self._came_of(event_id, traceparent)
+        return True
+
+    def confer(
+        self, event: AwardProgressChanged, event_id: UUID, happened_at: datetime, traceparent: str | None
+    ) -> bool:
+        """Fold in a conferral; False where there is none, or it is known: nothing else of the progress matters here."""
+        conferral = event.conferral
+        if conferral is None or event.enrolment_id in self.learner.conferrals:
+            return False
+        change = Change(Cause("conferral", event_id), store.day_of(happened_at, self.zone))
+        conferred = Conferral(
+            conferral_id=conferral.id,
+            enrolment_id=event.enrolment_id,
+            award=DocumentVersion(conferral.award.id, conferral.award.version),
+            conferred_on=conferral.conferred_on,
+            completions=frozenset(conferral.completions),
+        )
+        award_conferred(self.learner, conferred, self.catalogue, change)
+        self.conferrals.append((event, event_id))
+        self._came_of(event_id, traceparent)
+        return True
+
     def look_again(self, enrolment_id: UUID, cause: Cause, today: date, traceparent: str | None) -> None:
         """Evaluate what is open in an enrolment in view of a newer catalogue."""
         catalogue_changed(self.learner, enrolment_id, self.catalogue, Change(cause, today))
@@ -96,7 +136,10 @@ class Recognising:
 async def write(connection: Connection, works: Sequence[Recognising], now: datetime) -> None:
     """Write what came of these learners' events, and the decisions' events with them."""
     consumed = store.Consumed(
-        [one for work in works for one in work.completions], [one for work in works for one in work.enrolments]
+        [one for work in works for one in work.completions],
+        [one for work in works for one in work.enrolments],
+        [one for work in works for one in work.choices],
+        [one for work in works for one in work.conferrals],
     )
     await store.write(connection, [work.learner for work in works], consumed, now)
     await outbox.put(connection, [event for work in works for event in work.outgoing(now)])
@@ -171,6 +214,7 @@ def decision_made(learner: Learner, made: Made, now: datetime) -> DecisionMade:
         agreement=_version(decision.agreement),
         award=contract.Version(id=decision.award.id, version=decision.award.version),
         claimed_on=decision.claimed_on,
+        conferrals=list(decision.conferrals),
         grant=_grant(decision),
         decided_at=now,
     )

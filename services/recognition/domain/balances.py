@@ -55,6 +55,15 @@ def cap_clauses(grounds: Iterable[model.Ground]) -> frozenset[str]:
     return frozenset(ground.clause for ground in grounds if ground.code.endswith(_IN_THE_WAY))
 
 
+def is_under_a_cap(grant: Grant, award: model.Award) -> bool:
+    """Whether a line of the grant counts against a cap that the award sets."""
+    return (
+        award.import_cap is not None
+        or any(line.level in award.import_cap_by_level for line in grant.lines)
+        or (award.same_level_cap is not None and grant.counts_at_same_level)
+    )
+
+
 def widened(before: model.Award, after: model.Award) -> frozenset[str]:
     """The caps of an award that let more in than before; what is not set never runs out."""
     caps_before, caps_after = _limits(before), _limits(after)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue
-from services.recognition.domain.learner import Completion, Enrolment, Use
+from services.recognition.domain.learner import Choice, Completion, Enrolment, Learner
+from services.recognition.domain.uses import uses_of
 from services.recognition.engine import model
 from services.recognition.engine.choosing import evaluations_of
-from services.recognition.engine.levels import levels_by_comparison
 from services.recognition.engine.uln import PLACEHOLDER
 
 
@@ -20,13 +20,18 @@ class Together:
     terms: model.Agreement | None
     completions: tuple[model.Completion, ...]
 
-    def case(self, award: model.Award, ledger: model.Ledger) -> model.Case:
+    def case(self, award: model.Award, ledger: model.Ledger, choice: Choice | None) -> model.Case:
         """The evaluation, on the ledger that the one before left."""
-        return model.Case(self.completions, self.terms, award, ledger)
+        chosen = tuple(str(one) for one in choice.completions) if choice is not None and choice.completions else None
+        return model.Case(self.completions, self.terms, award, ledger, chosen)
 
 
 def evaluations(
-    claims: Mapping[Completion, date], enrolment: Enrolment, award: AwardVersion, catalogue: Catalogue
+    claims: Mapping[Completion, date],
+    enrolment: Enrolment,
+    award: AwardVersion,
+    learner: Learner,
+    catalogue: Catalogue,
 ) -> list[Together]:
     """The evaluations of an enrolment's open claims with their claim dates, in the order of decision.md.
 
@@ -34,8 +39,9 @@ def evaluations(
     """
     claimed: dict[str, list[model.Completion]] = {}
     for completion, claimed_on in claims.items():
+        uses = uses_of(completion, enrolment, award, learner, catalogue)
         claimed.setdefault(completion.provider, []).append(
-            _claimed(completion, claimed_on, enrolment.receiver, award, catalogue)
+            _claimed(completion, claimed_on, enrolment.receiver, uses, catalogue)
         )
     candidates = {provider: catalogue.candidates(provider, enrolment.receiver) for provider in claimed}
     found = []
@@ -50,7 +56,7 @@ def evaluations(
 
 
 def _claimed(
-    completion: Completion, claimed_on: date, receiver: str, award: AwardVersion, catalogue: Catalogue
+    completion: Completion, claimed_on: date, receiver: str, uses: tuple[model.Use, ...], catalogue: Catalogue
 ) -> model.Completion:
     # The agreement states suspensions for all claims at once; each claim has its own date, and so carries its own.
     return model.Completion(
@@ -69,20 +75,10 @@ def _claimed(
         revoked=completion.revoked,
         missing_elements=completion.missing_elements,
         uln=None if completion.is_matchable else PLACEHOLDER,
-        already_used_for=() if completion.used_for is None else (_use(completion.used_for, award),),
+        already_used_for=uses,
         claimed_on=claimed_on,
         provider_suspended=catalogue.members[completion.provider].is_suspended(claimed_on),
         receiver_suspended=catalogue.members[receiver].is_suspended(claimed_on),
-    )
-
-
-def _use(used_for: Use, award: AwardVersion) -> model.Use:
-    """A use for an award outside Concord; of equal levels neither award is higher (documents.md)."""
-    levels = levels_by_comparison(used_for.framework, used_for.level, award.framework)
-    return model.Use(
-        same_ladder=used_for.ladder is not None and used_for.ladder == award.ladder,
-        new_award_is_higher=bool(levels) and award.level > max(levels),
-        award=used_for.title,
     )
 
 

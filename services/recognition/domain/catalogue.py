@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
+from services.recognition.domain.learner import DocumentVersion
 from services.recognition.engine import model
 from services.recognition.engine.choosing import AgreementIndex, Candidate
 
@@ -62,8 +63,15 @@ class AwardVersion:
     framework: str
     level: int
     ladder: str | None
+    credits_required: Fraction
+    slots: tuple[str, ...]
     terms: model.Award
     number: int
+
+    @property
+    def document(self) -> DocumentVersion:
+        """What a decision pins of it."""
+        return DocumentVersion(self.id, self.version)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,10 @@ class Catalogue:
     def award(self, award_id: str) -> AwardVersion | None:
         """The newest published version of an award."""
         return next(iter(self.awards.get(award_id, ())), None)
+
+    def award_version(self, award_id: str, version: int) -> AwardVersion | None:
+        """One version of an award."""
+        return next((award for award in self.awards.get(award_id, ()) if award.version == version), None)
 
     def award_at(self, award_id: str, number: int) -> AwardVersion | None:
         """The version that was the newest at a catalogue number."""

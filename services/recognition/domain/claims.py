@@ -26,7 +26,7 @@ def is_open(completion: Completion, enrolment: Enrolment, current: Decision | No
     not closed, and not for a frozen grant.
     """
     if current is None:
-        return enrolment.closed_on is None or enrolment.closed_on >= claim_date(completion, enrolment, None)
+        return enrolment.ends_on is None or enrolment.ends_on >= claim_date(completion, enrolment, None)
     return current.state in UNSETTLED and not current.is_frozen and not enrolment.is_closed(today)
 
 

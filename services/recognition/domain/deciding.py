@@ -4,7 +4,7 @@ Everything here is decision.md, "What is decided", in its order. It is pure: the
 else; times, causes and the catalogue are handed in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
@@ -15,6 +15,7 @@ from services.recognition.domain.balances import (
     cap_clauses,
     counts_at_same_level,
     given_back,
+    is_under_a_cap,
     ledger_of,
     slots_filled_by,
     widened,
@@ -24,7 +25,9 @@ from services.recognition.domain.catalogue import AgreementVersion, AwardVersion
 from services.recognition.domain.claims import claim_date, is_open, waits_for
 from services.recognition.domain.learner import (
     Cause,
+    Choice,
     Completion,
+    Conferral,
     Decision,
     DocumentVersion,
     Enrolment,
@@ -55,28 +58,48 @@ class Change:
 def completion_published(learner: Learner, completion: Completion, catalogue: Catalogue, change: Change) -> None:
     """A completion is new, or has a new revision: it opens for every enrolment at another member."""
     learner.completions[completion.completion_id] = completion
-    for enrolment in sorted(learner.enrolments.values(), key=lambda one: one.enrolment_id):
+    for enrolment in _in_order(learner):
         if enrolment.receiver != completion.provider:
-            _look_at(learner, enrolment, catalogue, change, revised=completion)
+            look_at(learner, enrolment, catalogue, change, lambda deciding: deciding.opened_by_revision(completion))
 
 
 def enrolment_recorded(learner: Learner, enrolment: Enrolment, catalogue: Catalogue, change: Change) -> None:
     """An enrolment is opened, changed or closed: whatever the learner completed elsewhere is claimed for it."""
-    learner.enrolments[enrolment.enrolment_id] = enrolment
-    _look_at(learner, enrolment, catalogue, change)
+    learner.enrol(enrolment)
+    look_at(learner, learner.enrolments[enrolment.enrolment_id], catalogue, change)
 
 
 def catalogue_changed(learner: Learner, enrolment_id: UUID, catalogue: Catalogue, change: Change) -> None:
     """Something was published, or a member changed: what is open is evaluated, and what a new award version widens."""
-    _look_at(learner, learner.enrolments[enrolment_id], catalogue, change)
+    look_at(learner, learner.enrolments[enrolment_id], catalogue, change)
 
 
-def _look_at(
-    learner: Learner, enrolment: Enrolment, catalogue: Catalogue, change: Change, *, revised: Completion | None = None
+def choice_made(learner: Learner, choice: Choice, catalogue: Catalogue, change: Change) -> None:
+    """The learner chose, or chose anew: in that enrolment everything under a cap is decided again."""
+    learner.choices[choice.enrolment_id] = choice
+    if (enrolment := learner.enrolments.get(choice.enrolment_id)) is not None:
+        look_at(learner, enrolment, catalogue, change, Deciding.opened_by_choice)
+
+
+def award_conferred(learner: Learner, conferral: Conferral, catalogue: Catalogue, change: Change) -> None:
+    """An award was conferred: its enrolment is closed, and what it counted is decided again in the others."""
+    learner.confer(conferral)
+    for enrolment in _in_order(learner):
+        look_at(learner, enrolment, catalogue, change, lambda deciding: deciding.opened_by_conferral(conferral))
+
+
+def _in_order(learner: Learner) -> list[Enrolment]:
+    return sorted(learner.enrolments.values(), key=lambda one: one.enrolment_id)
+
+
+def look_at(
+    learner: Learner, enrolment: Enrolment, catalogue: Catalogue, change: Change, opens: "Opens | None" = None
 ) -> None:
+    """Decide what is open in an enrolment, with what `opens` opens besides, and note how its claims stand then."""
     award = catalogue.award(enrolment.award)
     if award is not None and enrolment.receiver in catalogue.members:
-        _Deciding(learner, enrolment, award, catalogue, change).decide(revised)
+        deciding = Deciding(learner, enrolment, award, catalogue, change)
+        deciding.decide(opens(deciding) if opens is not None else {})
     for completion in learner.claims_of(enrolment):
         current = learner.decision_on(completion.completion_id, enrolment)
         opened = is_open(completion, enrolment, current, change.today)
@@ -92,7 +115,7 @@ def _look_at(
 
 
 @dataclass(slots=True)
-class _Deciding:
+class Deciding:
     """One enrolment of one learner, in view of one change."""
 
     learner: Learner
@@ -103,11 +126,10 @@ class _Deciding:
     owed: set[UUID] = field(default_factory=set)
     """Completions whose new revision gives a new decision, whatever its outcome."""
 
-    def decide(self, revised: Completion | None) -> None:
+    def decide(self, opened: "Opened") -> None:
         """Open what the change opens, and evaluate round by round, until a round changes nothing."""
-        opened = self._opened_by_revision(revised) if revised is not None else {}
-        if not self._is_closed:
-            opened |= self._opened_by_award()
+        if not self.is_closed:
+            opened = opened | self._opened_by_award()
         before: tuple[object, ...] = ()
         for _ in range(MOST_ROUNDS):
             open_now = self._open(opened)
@@ -117,15 +139,20 @@ class _Deciding:
             if not open_now or begins_with == before:
                 return
             before = begins_with
-            ledger = ledger_of(self._grants())
-            if not self._round(open_now, others) or self._is_closed:
+            ledger = self.ledger()
+            if not self._round(open_now, others) or self.is_closed:
                 return
-            opened = self._opened_by(given_back(ledger, ledger_of(self._grants())))
+            opened = self.opened_by_what_came_back(given_back(ledger, self.ledger()))
         raise NeverSettles(f"enrolment {self.enrolment.enrolment_id} after {MOST_ROUNDS} rounds")
 
     @property
-    def _is_closed(self) -> bool:
+    def is_closed(self) -> bool:
+        """Whether the enrolment is closed on the day of the change."""
         return self.enrolment.is_closed(self.change.today)
+
+    def ledger(self) -> model.Ledger:
+        """The enrolment's ledger as it stands now."""
+        return ledger_of(self._grants())
 
     def _grants(self) -> list[Grant]:
         return sorted(self.learner.grants_of(self.enrolment), key=lambda grant: grant.ordinal)
@@ -135,10 +162,10 @@ class _Deciding:
 
     # What is open
 
-    def _opened_by_revision(self, revised: Completion) -> dict[UUID, Cause]:
+    def opened_by_revision(self, revised: Completion) -> "Opened":
         """The first two rows: the completion itself; or its grant is frozen, which opens nothing."""
         current = self._current(revised.completion_id)
-        if current is None or (current.grant is None and self._is_closed):
+        if current is None or (current.grant is None and self.is_closed):
             return {}
         if current.grant is not None and self._is_to_be_frozen(current.grant):
             self._freeze(current.grant, revised)
@@ -149,7 +176,32 @@ class _Deciding:
     def _is_to_be_frozen(self, grant: Grant) -> bool:
         return grant.refers_revocation and any(self.learner.completions[one].revoked for one in grant.completions)
 
-    def _opened_by_award(self) -> dict[UUID, Cause]:
+    def opened_by_choice(self) -> "Opened":
+        """Everything granted with a line under a cap that is set, and everything with a cap ground.
+
+        Not what a conferral counted, nor what an officer settled: no choice of the learner's undoes either.
+        """
+        if self.is_closed:
+            return {}
+        opened = {}
+        for completion in self.learner.claims_of(self.enrolment):
+            current = self._current(completion.completion_id)
+            if current is None or current.is_frozen or current.is_an_officers:
+                continue
+            under_a_cap = current.grant is not None and is_under_a_cap(current.grant, self.award.terms)
+            is_counted = any(completion.completion_id in one.completions for one in self.learner.conferrals.values())
+            if (under_a_cap or cap_clauses(current.grounds)) and not is_counted:
+                opened[completion.completion_id] = self.change.cause
+        return opened
+
+    def opened_by_conferral(self, conferral: Conferral) -> "Opened":
+        """In the learner's other enrolments that are not closed, the completions that the conferral counted."""
+        if self.is_closed or conferral.enrolment_id == self.enrolment.enrolment_id:
+            return {}
+        decided = (one for one in conferral.completions if (current := self._current(one)) and not current.is_frozen)
+        return dict.fromkeys(decided, self.change.cause)
+
+    def _opened_by_award(self) -> "Opened":
         """A new award version opens what has a ground for a cap that it widens."""
         opened = {}
         for completion in self.learner.claims_of(self.enrolment):
@@ -163,7 +215,7 @@ class _Deciding:
                 opened[completion.completion_id] = self.change.cause
         return opened
 
-    def _opened_by(self, back: GivenBack) -> dict[UUID, Cause]:
+    def opened_by_what_came_back(self, back: GivenBack) -> "Opened":
         """Room, course or slot given back opens what waited for it, what has a grant too."""
         framework = self.catalogue.members[self.enrolment.receiver].framework
         cause = Cause("given_back", self.change.cause.event_id)
@@ -177,7 +229,7 @@ class _Deciding:
                 opened[completion.completion_id] = cause
         return opened
 
-    def _open(self, opened: Mapping[UUID, Cause]) -> dict[UUID, Cause]:
+    def _open(self, opened: "Opened") -> "Opened":
         """All that is open now, each with the cause of its next decision; a grant opens with any completion of it."""
         open_now = {
             completion.completion_id: self.change.cause
@@ -186,10 +238,15 @@ class _Deciding:
             and is_open(completion, self.enrolment, self._current(completion.completion_id), self.change.today)
         }
         for completion_id, cause in opened.items():
-            current = self._current(completion_id)
-            together = current.grant.completions if current is not None and current.grant is not None else ()
-            open_now |= dict.fromkeys((completion_id, *together), cause)
+            open_now |= dict.fromkeys((completion_id, *self._granted_with(completion_id)), cause)
         return open_now
+
+    def _granted_with(self, completion_id: UUID) -> list[UUID]:
+        """The completions that rest on one grant with this one; not one that an officer has decided since."""
+        current = self._current(completion_id)
+        if current is None or (grant := current.grant) is None:
+            return []
+        return [one for one in grant.completions if (its := self._current(one)) is not None and its.grant == grant]
 
     # What is written
 
@@ -204,8 +261,9 @@ class _Deciding:
         }
         standing = list(others)
         made: list[Made] = []
-        for together in evaluations(claims, self.enrolment, self.award, self.catalogue):
-            case = together.case(self.award.terms, ledger_of(standing))
+        choice = self.learner.choices.get(self.enrolment.enrolment_id)
+        for together in evaluations(claims, self.enrolment, self.award, self.learner, self.catalogue):
+            case = together.case(self.award.terms, ledger_of(standing), choice)
             outcome = evaluate(case)
             granted = self._settle_grants(together.agreement, case, outcome)
             standing += granted
@@ -252,7 +310,7 @@ class _Deciding:
             counts_at_same_level=counts_at_same_level(used, case),
             refers_revocation=agreement.on_revocation == "refer",
             agreement=DocumentVersion(agreement.id, agreement.version),
-            award=DocumentVersion(self.award.id, self.award.version),
+            award=self.award.document,
         )
 
     def _decisions(
@@ -279,14 +337,21 @@ class _Deciding:
                 grounds=one.grounds,
                 grade=one.grade,
                 agreement=DocumentVersion(agreement.id, agreement.version) if agreement else None,
-                award=DocumentVersion(self.award.id, self.award.version),
+                award=self.award.document,
                 claimed_on=claimed_on[one.completion],
                 claimable_from=completion.claimable_from,
                 grant=grant_of.get(completion.completion_id),
+                conferrals=self.known_conferrals(completion.completion_id),
             )
             if self._is_to_be_written(decision, current):
                 made.append(Made(decision, causes[completion.completion_id], self.catalogue.number, case))
         return made
+
+    def known_conferrals(self, completion_id: UUID) -> tuple[UUID, ...]:
+        """The conferrals that counted a completion in the learner's other enrolments."""
+        return tuple(
+            sorted(one.conferral_id for one in self.learner.conferrals_elsewhere(completion_id, self.enrolment))
+        )
 
     def _is_to_be_written(self, decision: Decision, current: Decision | None) -> bool:
         is_owed = decision.completion_id in self.owed
@@ -315,33 +380,47 @@ class _Deciding:
                 claimed_on=claim_date(completion, self.enrolment, current),
                 claimable_from=completion.claimable_from,
                 is_frozen=True,
+                conferrals=self.known_conferrals(completion_id),
             )
             if completion_id == revised.completion_id or decision.outcome != current.outcome:
                 made.append(Made(decision, self.change.cause, self.catalogue.number, None))
         self.learner.make(made)
 
 
+Opened = dict[UUID, Cause]
+"""Completions that are opened, each with the cause of its next decision."""
+Opens = Callable[[Deciding], Opened]
+
+
 def _revoked(grant: Grant) -> model.Ground:
-    return model.Ground(
-        code="REVOKED",
-        state=model.State.REFERRED,
-        clause="/on_revocation",
-        document=grant.agreement.id,
-        version=grant.agreement.version,
-        compared=(("stated", "revoked"), ("on_revocation", "refer")),
-        sentence="The provider has revoked this completion, and a person decides what becomes of the credit that it "
-        "was granted.",
+    return _refers(
+        grant,
+        "REVOKED",
+        "revoked",
+        "The provider has revoked this completion, and a person decides what becomes of the credit that it was "
+        "granted.",
     )
 
 
 def _frozen(grant: Grant) -> model.Ground:
+    return _refers(
+        grant,
+        "GRANT_FROZEN",
+        "granted together with a revoked completion",
+        "It was granted together with a completion that its provider has revoked, and a person decides what becomes "
+        "of the credit.",
+    )
+
+
+def _refers(grant: Grant, code: str, stated: str, sentence: str) -> model.Ground:
+    # What an officer granted without an agreement is referred as the agreements' default would have it.
+    pinned = grant.agreement
     return model.Ground(
-        code="GRANT_FROZEN",
+        code=code,
         state=model.State.REFERRED,
-        clause="/on_revocation",
-        document=grant.agreement.id,
-        version=grant.agreement.version,
-        compared=(("stated", "granted together with a revoked completion"), ("on_revocation", "refer")),
-        sentence="It was granted together with a completion that its provider has revoked, and a person decides what "
-        "becomes of the credit.",
+        clause="/on_revocation" if pinned else "revocation_of_what_an_officer_granted",
+        document=pinned.id if pinned else model.CONSORTIUM,
+        version=pinned.version if pinned else None,
+        compared=(("stated", stated), ("on_revocation", "refer")),
+        sentence=sentence,
     )

@@ -1,13 +1,16 @@
 """What recognition knows of one learner: completions, enrolments, current decisions and grants that stand."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
 from services.recognition.engine.model import Case, Ground, Line, Result, State
+
+OFFICER: Final = "OFFICER"
+"""The ground of a decision that an officer made."""
 
 Claim = tuple[UUID, UUID]
 """A completion and an enrolment for which it may count, by their ids."""
@@ -73,10 +76,36 @@ class Enrolment:
     award: str
     opened_on: date
     closed_on: date | None
+    conferred_on: date | None = None
+
+    @property
+    def ends_on(self) -> date | None:
+        """The first day on which it is closed: its receiver closed it, or its award was conferred."""
+        return min((day for day in (self.closed_on, self.conferred_on) if day is not None), default=None)
 
     def is_closed(self, today: date) -> bool:
-        """Whether it is closed on this day; the day of closing is the first on which it is."""
-        return self.closed_on is not None and self.closed_on <= today
+        """Whether it is closed on this day."""
+        return self.ends_on is not None and self.ends_on <= today
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the learner wants to count first in an enrolment, in this order; empty where the choice was taken back."""
+
+    enrolment_id: UUID
+    revision: int
+    completions: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conferral:
+    """An award conferred for an enrolment, and the completions that it counted: they are used from then on."""
+
+    conferral_id: UUID
+    enrolment_id: UUID
+    award: DocumentVersion
+    conferred_on: date
+    completions: frozenset[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +115,7 @@ class Grant:
     `ordinal` says how many grants the enrolment had before it, and with the enrolment identifies it.
     `courses` are the completions' when it was posted, `fills` the slots that its lines fill. `counts_at_same_level`
     says whether it stands under the award's `same_level_cap`; `refers_revocation` is its pinned agreement's
-    `on_revocation: refer`.
+    `on_revocation: refer`. `agreement` is None where an officer granted what no agreement covers.
     """
 
     enrolment_id: UUID
@@ -97,7 +126,7 @@ class Grant:
     fills: tuple[str, ...]
     counts_at_same_level: bool
     refers_revocation: bool
-    agreement: DocumentVersion
+    agreement: DocumentVersion | None
     award: DocumentVersion
 
     @property
@@ -125,7 +154,11 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A claim's current decision: number n of it. `claimable_from` is the instant its claim date rests on."""
+    """A claim's current decision: number n of it.
+
+    `claimable_from` is the instant its claim date rests on; `conferrals` are those that counted the completion in
+    another enrolment and that the decision knew.
+    """
 
     completion_id: UUID
     enrolment_id: UUID
@@ -140,17 +173,30 @@ class Decision:
     claimable_from: datetime
     grant: Grant | None
     is_frozen: bool = False
+    conferrals: tuple[UUID, ...] = ()
 
     @property
     def outcome(self) -> tuple[object, ...]:
-        """State, ground codes, grade and grant: what makes one decision another (versions and sentences do not)."""
+        """What makes one decision another: state, ground codes, grade, grant and known conferrals.
+
+        Versions, clauses and sentences do not count.
+        """
         codes = tuple(sorted(ground.code for ground in self.grounds))
-        return self.state, codes, self.grade, self.grant.content if self.grant else None, self.is_frozen
+        content = self.grant.content if self.grant else None
+        return self.state, codes, self.grade, content, self.is_frozen, self.conferrals
+
+    @property
+    def is_an_officers(self) -> bool:
+        """Whether an officer settled the claim with it."""
+        return any(ground.code == OFFICER for ground in self.grounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision just made, why, in view of which catalogue, and from which case (None: it froze a grant)."""
+    """A decision just made, why, in view of which catalogue, and from which case.
+
+    There is no case where a grant was frozen, or an officer decided.
+    """
 
     decision: Decision
     cause: Cause
@@ -190,6 +236,8 @@ class Learner:
     grants: dict[tuple[UUID, int], Grant] = field(default_factory=dict)
     grants_made: dict[UUID, int] = field(default_factory=dict)
     standings: dict[Claim, Standing] = field(default_factory=dict)
+    choices: dict[UUID, Choice] = field(default_factory=dict)
+    conferrals: dict[UUID, Conferral] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     posted: list[Grant] = field(default_factory=list)
     withdrawn: list[Grant] = field(default_factory=list)
@@ -205,7 +253,29 @@ class Learner:
             dict(self.grants),
             dict(self.grants_made),
             dict(self.standings),
+            dict(self.choices),
+            dict(self.conferrals),
         )
+
+    def enrol(self, enrolment: Enrolment) -> None:
+        """Note an enrolment; where its award was conferred already, it is closed from that day."""
+        conferral = self.conferrals.get(enrolment.enrolment_id)
+        conferred_on = conferral.conferred_on if conferral else None
+        self.enrolments[enrolment.enrolment_id] = replace(enrolment, conferred_on=conferred_on)
+
+    def confer(self, conferral: Conferral) -> None:
+        """Note a conferral, which closes its enrolment, be that known already or not."""
+        self.conferrals[conferral.enrolment_id] = conferral
+        if (enrolment := self.enrolments.get(conferral.enrolment_id)) is not None:
+            self.enrol(enrolment)
+
+    def conferrals_elsewhere(self, completion_id: UUID, enrolment: Enrolment) -> list[Conferral]:
+        """The conferrals that counted a completion in other enrolments."""
+        return [
+            one
+            for enrolment_id, one in sorted(self.conferrals.items())
+            if completion_id in one.completions and enrolment_id != enrolment.enrolment_id
+        ]
 
     def claims_of(self, enrolment: Enrolment) -> Iterator[Completion]:
         """What may count for an enrolment: every completion that another member provided."""

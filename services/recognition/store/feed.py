@@ -23,7 +23,7 @@ Position = tuple[int, int]
 _SELECT: Final = """
 SELECT d.decision_id, d.number, d.completion_id, d.completion_revision, d.enrolment_id, d.learner_id, d.provider,
     d.receiver, d.state, d.grounds, d.grade, d.cause, d.cause_event_id, d.agreement_id, d.agreement_version, d.award_id,
-    d.award_version, d.claimed_on, d.grant_id, d.is_frozen, d.decided_at,
+    d.award_version, d.claimed_on, d.grant_id, d.is_frozen, d.conferrals, d.decided_at,
     completion.reference AS completion_reference, completion.learner_reference AS provider_learner_reference,
     enrolment.reference AS enrolment_reference, enrolment.learner_reference AS receiver_learner_reference,
     granted.completions, granted.lines, d.written_by::text AS written_by, d.position
@@ -149,6 +149,7 @@ def _decision(row: Any) -> DecisionMade:
         agreement=None if agreement_id is None else Version(id=agreement_id, version=row["agreement_version"]),
         award=Version(id=row["award_id"], version=row["award_version"]),
         claimed_on=row["claimed_on"],
+        conferrals=row["conferrals"],
         grant=None if row["grant_id"] is None else _grant(row),
         decided_at=row["decided_at"],
     )

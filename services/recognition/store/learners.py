@@ -14,11 +14,15 @@ import orjson
 
 from chassis.database import Connection, columns
 from contracts.ids import decision_id, grant_id
+from contracts.learner_record_award_progress import AwardProgressChanged
+from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.provider_completion import CompletionPublished
 from services.recognition.domain.inputs import inputs_of
 from services.recognition.domain.learner import (
+    Choice,
     Completion,
+    Conferral,
     Decision,
     DocumentVersion,
     Enrolment,
@@ -63,7 +67,7 @@ ORDER BY g.enrolment_id, g.ordinal, posted.line
 DECISIONS: Final = """
 SELECT DISTINCT ON (learner_id, completion_id, enrolment_id)
     learner_id, completion_id, enrolment_id, number, completion_revision, state, grounds, grade, agreement_id,
-    agreement_version, award_id, award_version, claimed_on, claimable_from, grant_id, is_frozen
+    agreement_version, award_id, award_version, claimed_on, claimable_from, grant_id, is_frozen, conferrals
 FROM decision WHERE learner_id = ANY ($1::uuid[])
 ORDER BY learner_id, completion_id, enrolment_id, number DESC
 """
@@ -73,17 +77,30 @@ SELECT learner_id, completion_id, enrolment_id, stamped, is_open, has_cap_ground
 FROM claim WHERE learner_id = ANY ($1::uuid[])
 """
 
+# An enrolment's newest choice, and its conferral; either may be known before the enrolment is.
+CHOICES_AND_CONFERRALS: Final = """
+(SELECT DISTINCT ON (learner_id, enrolment_id)
+    learner_id, enrolment_id, revision, completions, NULL::uuid AS conferral_id, NULL AS award_id,
+    NULL::integer AS award_version, NULL::date AS conferred_on
+FROM choice_revision WHERE learner_id = ANY ($1::uuid[])
+ORDER BY learner_id, enrolment_id, revision DESC)
+UNION ALL
+SELECT learner_id, enrolment_id, NULL, completions, conferral_id, award_id, award_version, conferred_on
+FROM conferral WHERE learner_id = ANY ($1::uuid[])
+"""
+
 
 async def read(connection: Connection, learner_ids: Iterable[UUID], zone: ZoneInfo) -> dict[UUID, Learner]:
-    """All that is known of these learners, who must be locked by an earlier statement; five round trips."""
+    """All that is known of these learners, who must be locked by an earlier statement; six round trips."""
     learners = {learner_id: Learner(learner_id) for learner_id in learner_ids}
     wanted = list(learners)
     for row in await connection.fetch(COMPLETIONS, wanted):
         completion = _completion(row, zone)
         learners[row["learner_id"]].completions[completion.completion_id] = completion
+    for row in await connection.fetch(CHOICES_AND_CONFERRALS, wanted):
+        _add_choice_or_conferral(learners[row["learner_id"]], row)
     for row in await connection.fetch(ENROLMENTS, wanted):
-        enrolment = Enrolment(*row[1:])
-        learners[row["learner_id"]].enrolments[enrolment.enrolment_id] = enrolment
+        learners[row["learner_id"]].enrol(Enrolment(*row[1:]))
     grants = _add_grants(learners, await connection.fetch(GRANTS, wanted))
     for row in await connection.fetch(DECISIONS, wanted):
         decision = _decision(row, grants)
@@ -92,6 +109,15 @@ async def read(connection: Connection, learner_ids: Iterable[UUID], zone: ZoneIn
         standing = Standing(row["stamped"], row["is_open"], row["has_cap_ground"], row["waits_for"])
         learners[row["learner_id"]].standings[row["completion_id"], row["enrolment_id"]] = standing
     return learners
+
+
+def _add_choice_or_conferral(learner: Learner, row: Any) -> None:
+    enrolment_id, completions = row["enrolment_id"], row["completions"]
+    if row["conferral_id"] is None:
+        learner.choices[enrolment_id] = Choice(enrolment_id, row["revision"], tuple(completions))
+    else:
+        award = DocumentVersion(row["award_id"], row["award_version"])
+        learner.confer(Conferral(row["conferral_id"], enrolment_id, award, row["conferred_on"], frozenset(completions)))
 
 
 def _completion(row: Any, zone: ZoneInfo) -> Completion:
@@ -154,7 +180,7 @@ def _add_grants(learners: dict[UUID, Learner], rows: Iterable[Any]) -> dict[UUID
                 fills=tuple(row["fills"]),
                 counts_at_same_level=row["counts_at_same_level"],
                 refers_revocation=row["refers_revocation"],
-                agreement=DocumentVersion(row["agreement_id"], row["agreement_version"]),
+                agreement=_version(row["agreement_id"], row["agreement_version"]),
                 award=DocumentVersion(row["award_id"], row["award_version"]),
             )
             learner.grants[grant.enrolment_id, grant.ordinal] = grant
@@ -162,7 +188,6 @@ def _add_grants(learners: dict[UUID, Learner], rows: Iterable[Any]) -> dict[UUID
 
 
 def _decision(row: Any, grants: dict[UUID, Grant]) -> Decision:
-    agreement_id = row["agreement_id"]
     return Decision(
         completion_id=row["completion_id"],
         enrolment_id=row["enrolment_id"],
@@ -171,13 +196,18 @@ def _decision(row: Any, grants: dict[UUID, Grant]) -> Decision:
         state=State(row["state"]),
         grounds=tuple(_ground(ground) for ground in row["grounds"]),
         grade=_fraction(row["grade"]),
-        agreement=None if agreement_id is None else DocumentVersion(agreement_id, row["agreement_version"]),
+        agreement=_version(row["agreement_id"], row["agreement_version"]),
         award=DocumentVersion(row["award_id"], row["award_version"]),
         claimed_on=row["claimed_on"],
         claimable_from=row["claimable_from"],
         grant=None if row["grant_id"] is None else grants[row["grant_id"]],
         is_frozen=row["is_frozen"],
+        conferrals=tuple(row["conferrals"]),
     )
+
+
+def _version(id_: str | None, version: int | None) -> DocumentVersion | None:
+    return None if id_ is None or version is None else DocumentVersion(id_, version)
 
 
 def _ground(fields: dict[str, Any]) -> Ground:
@@ -221,18 +251,35 @@ SELECT id, inputs::jsonb FROM unnest($1::uuid[], $2::text[]) AS new (id, inputs)
 INSERT_DECISIONS: Final = """
 INSERT INTO decision (completion_id, enrolment_id, number, decision_id, learner_id, completion_revision, provider,
     receiver, state, grounds, grade, cause, cause_event_id, agreement_id, agreement_version, award_id, award_version,
-    claimed_on, claimable_from, grant_id, is_frozen, evaluation_id, catalogue_number, decided_at)
+    claimed_on, claimable_from, grant_id, is_frozen, evaluation_id, catalogue_number, decided_at, conferrals)
 SELECT completion_id, enrolment_id, number, decision_id, learner_id, completion_revision, provider, receiver, state,
     grounds::jsonb, grade, cause, cause_event_id, agreement_id, agreement_version, award_id, award_version, claimed_on,
-    claimable_from, grant_id, is_frozen, evaluation_id, catalogue_number, decided_at
+    claimable_from, grant_id, is_frozen, evaluation_id, catalogue_number, decided_at, conferrals::uuid[]
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::uuid[], $6::integer[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::numeric[], $12::text[], $13::uuid[], $14::text[], $15::integer[], $16::text[], $17::integer[],
-    $18::date[], $19::timestamptz[], $20::uuid[], $21::boolean[], $22::uuid[], $23::bigint[], $24::timestamptz[]
+    $18::date[], $19::timestamptz[], $20::uuid[], $21::boolean[], $22::uuid[], $23::bigint[], $24::timestamptz[],
+    $25::text[]
 ) WITH ORDINALITY AS new (completion_id, enrolment_id, number, decision_id, learner_id, completion_revision, provider,
     receiver, state, grounds, grade, cause, cause_event_id, agreement_id, agreement_version, award_id, award_version,
-    claimed_on, claimable_from, grant_id, is_frozen, evaluation_id, catalogue_number, decided_at, place)
+    claimed_on, claimable_from, grant_id, is_frozen, evaluation_id, catalogue_number, decided_at, conferrals, place)
 ORDER BY place
+"""
+
+INSERT_CHOICES: Final = """
+INSERT INTO choice_revision (enrolment_id, revision, learner_id, completions, made_at, event_id)
+SELECT enrolment_id, revision, learner_id, completions::uuid[], made_at, event_id
+FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::timestamptz[], $6::uuid[])
+    AS new (enrolment_id, revision, learner_id, completions, made_at, event_id)
+"""
+
+INSERT_CONFERRALS: Final = """
+INSERT INTO conferral (enrolment_id, conferral_id, learner_id, award_id, award_version, conferred_on, completions,
+    event_id)
+SELECT enrolment_id, conferral_id, learner_id, award_id, award_version, conferred_on, completions::uuid[], event_id
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::integer[], $6::date[], $7::text[], $8::uuid[]
+) AS new (enrolment_id, conferral_id, learner_id, award_id, award_version, conferred_on, completions, event_id)
 """
 
 INSERT_GRANTS: Final = """
@@ -274,6 +321,8 @@ class Consumed:
 
     completions: Sequence[tuple[CompletionPublished, UUID]] = ()
     enrolments: Sequence[tuple[EnrolmentRecorded, UUID]] = ()
+    choices: Sequence[tuple[ChoiceMade, UUID]] = ()
+    conferrals: Sequence[tuple[AwardProgressChanged, UUID]] = ()
 
 
 async def write(connection: Connection, learners: Sequence[Learner], consumed: Consumed, now: datetime) -> None:
@@ -284,6 +333,12 @@ async def write(connection: Connection, learners: Sequence[Learner], consumed: C
     if consumed.enrolments:
         rows = [_enrolment_row(event, event_id) for event, event_id in consumed.enrolments]
         await connection.execute(INSERT_ENROLMENTS, *columns(rows, 11))
+    if consumed.choices:
+        rows = [_choice_row(event, event_id) for event, event_id in consumed.choices]
+        await connection.execute(INSERT_CHOICES, *columns(rows, 6))
+    if consumed.conferrals:
+        rows = [_conferral_row(event, event_id) for event, event_id in consumed.conferrals]
+        await connection.execute(INSERT_CONFERRALS, *columns(rows, 8))
     posted = [(learner, grant) for learner in learners for grant in learner.posted]
     if posted:
         await connection.execute(INSERT_GRANTS, *columns([_grant_row(*one) for one in posted], 13))
@@ -294,7 +349,7 @@ async def write(connection: Connection, learners: Sequence[Learner], consumed: C
     if evaluations:
         await connection.execute(INSERT_EVALUATIONS, *columns(evaluations, 2))
     if decisions:
-        await connection.execute(INSERT_DECISIONS, *columns(decisions, 24))
+        await connection.execute(INSERT_DECISIONS, *columns(decisions, 25))
     claims = [row for learner in learners for row in _claim_rows(learner, now)]
     if claims:
         await connection.execute(UPSERT_CLAIMS, *columns(claims, 11))
@@ -348,6 +403,27 @@ def _enrolment_row(event: EnrolmentRecorded, event_id: UUID) -> tuple[Any, ...]:
     )
 
 
+def _choice_row(event: ChoiceMade, event_id: UUID) -> tuple[Any, ...]:
+    completions = _array(str(one) for one in event.completions)
+    return event.enrolment_id, event.revision, event.learner_id, completions, event.made_at, event_id
+
+
+def _conferral_row(event: AwardProgressChanged, event_id: UUID) -> tuple[Any, ...]:
+    conferral = event.conferral
+    if conferral is None:
+        raise ValueError(f"nothing was conferred by {event_id}")
+    return (
+        event.enrolment_id,
+        conferral.id,
+        event.learner_id,
+        conferral.award.id,
+        conferral.award.version,
+        conferral.conferred_on,
+        _array(str(one) for one in conferral.completions),
+        event_id,
+    )
+
+
 def id_of(grant: Grant) -> UUID:
     """The grant's id, made from its enrolment, its completions and how many grants came before it."""
     return _grant_id(grant.enrolment_id, grant.completions, grant.ordinal)
@@ -371,8 +447,8 @@ def _grant_row(learner: Learner, grant: Grant) -> tuple[Any, ...]:
         _array(grant.fills),
         grant.counts_at_same_level,
         grant.refers_revocation,
-        grant.agreement.id,
-        grant.agreement.version,
+        grant.agreement.id if grant.agreement else None,
+        grant.agreement.version if grant.agreement else None,
         grant.award.id,
         grant.award.version,
     )
@@ -459,6 +535,7 @@ def _decision_row(
         evaluation_id,
         made.catalogue_number,
         now,
+        _array(str(one) for one in decision.conferrals),
     )
 
 

@@ -9,8 +9,28 @@ from uuid import UUID, uuid5
 
 from services.recognition.application.catalogue import agreement_version, award_version
 from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue, Member, Period
-from services.recognition.domain.deciding import Change, catalogue_changed, completion_published, enrolment_recorded
-from services.recognition.domain.learner import Cause, Completion, Decision, Enrolment, Grant, Learner, Made
+from services.recognition.domain.deciding import (
+    Change,
+    award_conferred,
+    catalogue_changed,
+    choice_made,
+    completion_published,
+    enrolment_recorded,
+)
+from services.recognition.domain.learner import (
+    Cause,
+    Choice,
+    Completion,
+    Conferral,
+    Decision,
+    DocumentVersion,
+    Enrolment,
+    Grant,
+    Learner,
+    Made,
+)
+from services.recognition.domain.rulings import Ruling, officer_decided
+from services.recognition.engine.model import Line
 
 LEARNER = UUID("11111111-1111-4111-8111-111111111111")
 SPACE = UUID("22222222-2222-4222-8222-222222222222")
@@ -153,6 +173,50 @@ class Story:
             else:
                 enrolment_recorded(self._begun(), happening, self.catalogue, self._change("enrolment", today))
             self._gather()
+        return self
+
+    def choose(self, *completions: str, enrolment: str = "e", today: date = TODAY) -> "Story":
+        """The learner chooses these completions for an enrolment, the first one first."""
+        before = self.learner.choices.get(id_of(enrolment))
+        revision = before.revision + 1 if before else 1
+        choice = Choice(id_of(enrolment), revision, tuple(id_of(one) for one in completions))
+        self.made, self.posted, self.withdrawn = [], [], []
+        choice_made(self._begun(), choice, self.catalogue, self._change("choice", today))
+        self._gather()
+        return self
+
+    def confer(
+        self, *completions: str, enrolment: str = "e", award: str = "strathmore:pgcert", version: int = 1
+    ) -> "Story":
+        """The enrolment's award is conferred today; it counts these completions."""
+        conferral = Conferral(
+            conferral_id=id_of(f"conferral of {enrolment}"),
+            enrolment_id=id_of(enrolment),
+            award=DocumentVersion(award, version),
+            conferred_on=TODAY,
+            completions=frozenset(id_of(one) for one in completions),
+        )
+        self.made, self.posted, self.withdrawn = [], [], []
+        award_conferred(self._begun(), conferral, self.catalogue, self._change("conferral", TODAY))
+        self._gather()
+        return self
+
+    def rule(
+        self,
+        completion: str,
+        *lines: Line,
+        enrolment: str = "e",
+        reasons: str = "The syllabus covers it.",
+        today: date = TODAY,
+        on_appeal: bool = False,
+    ) -> "Story":
+        """An officer decides a claim. Raises CannotRule, and the story stays as it was."""
+        ruling = Ruling(id_of(completion), id_of(enrolment), lines, reasons, "officer-1", on_appeal=on_appeal)
+        worked_on = self.learner.begun()
+        officer_decided(worked_on, ruling, self.catalogue, self._change("officer", today))
+        self.learner = worked_on
+        self.made, self.posted, self.withdrawn = [], [], []
+        self._gather()
         return self
 
     def look_again(self, catalogue: Catalogue, kind: str = "agreement", enrolment: str = "e") -> "Story":
