@@ -22,12 +22,13 @@ from faststream.kafka.message import KafkaAckableMessage
 from opentelemetry.trace import Link, SpanKind
 
 from chassis import fence, telemetry
-from chassis.batch import SOMEBODYS_DATA, Batch, Handled
+from chassis.batch import Batch, Handled
 from chassis.clock import Clock, pause
 from chassis.crash import crash_point
 from chassis.database import Pool, is_passing, transaction
 from chassis.desk import Desk
 from chassis.fence import Gap
+from chassis.handling import SOMEBODYS_DATA
 from chassis.kafka import OPEN, Access
 from chassis.record import Record
 
@@ -309,9 +310,10 @@ class Consumer:
             )
             async with transaction(self._pool) as connection:
                 handled = await batch.handle(connection, one_by_one=one_by_one)
-                if handled.failures_in_a_row >= self._set_aside_in_a_row:
+                if handled.row.longest >= self._set_aside_in_a_row:
                     raise TooManySetAside(
-                        f"{handled.failures_in_a_row} records failed in a row; is this version sound?"
+                        f"{handled.row.longest} records failed in a row, at last {handled.row.last}; is this version"
+                        " sound? Nothing of this batch was set aside (docs/runbook.md, The consumer stopped)"
                     )
         crash_point("after_commit")
         self._note(records, handled, time.perf_counter() - started)

@@ -20,15 +20,31 @@ from contracts.event import Event
 WAITING: Final = "SELECT DISTINCT queue FROM set_aside WHERE state = 'waiting' AND queue = ANY ($1::text[])"
 
 INSERT: Final = """
-INSERT INTO set_aside (queue, topic, partition, log_offset, record_key, headers, value, cause, detail, set_aside_at)
+INSERT INTO set_aside (
+    queue, topic, partition, log_offset, record_timestamp, record_key, headers, value, cause, detail, set_aside_at
+)
 SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bytea[], $6::bytea[], $7::bytea[], $8::text[], $9::text[],
-    $10::timestamptz[]
+    $1::text[], $2::text[], $3::integer[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[],
+    $9::text[], $10::text[], $11::timestamptz[]
 )
 """
 
+SHARE_REFERENCES: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('set aside', 0))"
+HOLD_REFERENCES: Final = "SELECT pg_advisory_xact_lock(hashtextextended('set aside', 0))"
+
 BEHIND: Final = "waits_behind"
 """The cause of a record that is sound, but stands behind one that was set aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a record is set aside: the kind of trouble, and what it was, without anything of the record's value."""
+
+    cause: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.cause} ({self.detail})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +53,18 @@ class SetAside:
 
     queue: str | None
     record: Record
-    cause: str
-    detail: str
+    trouble: Trouble
 
 
 def learner_queue(learner_id: UUID) -> str:
     """The queue of a learner, over all topics of the service."""
     return f"learner:{learner_id}"
+
+
+def learner_of(queue: str | None) -> UUID | None:
+    """The learner whose queue it is; None where it is another's."""
+    kind, _, name = (queue or "").partition(":")
+    return UUID(name) if kind == "learner" else None
 
 
 def queue_of(record: Record, contract: type[Event]) -> str | None:
@@ -57,6 +78,20 @@ def queue_of(record: Record, contract: type[Event]) -> str | None:
     except ValueError:
         return None
     return None if "\x00" in key else f"{record.topic}:{key}"
+
+
+async def share_references(connection: Connection) -> None:
+    """Let no queue that is no learner's be replayed until this transaction ends; taken before `waiting` is asked.
+
+    A learner's queue is behind the lock of the learner. The others have this one: batches share it, and whoever
+    changes such a queue holds it alone, so that nothing newer overtakes what is being replayed.
+    """
+    await connection.execute(SHARE_REFERENCES)
+
+
+async def hold_references(connection: Connection) -> None:
+    """Let no batch touch a queue that is no learner's until this transaction ends."""
+    await connection.execute(HOLD_REFERENCES)
 
 
 async def waiting(connection: Connection, queues: Iterable[str]) -> set[str]:
@@ -75,18 +110,19 @@ async def put(connection: Connection, items: Sequence[SetAside], now: datetime) 
             item.record.topic,
             item.record.partition,
             item.record.offset,
+            item.record.timestamp,
             item.record.key,
             # Header values are bytes of any kind; Latin-1 keeps every one of them in JSON.
             orjson.dumps(
                 [[name, value.decode("latin-1") if value is not None else None] for name, value in item.record.headers]
             ),
             item.record.value,
-            item.cause,
-            item.detail,
+            item.trouble.cause,
+            item.trouble.detail,
             now,
         )
         for item in items
     ]
-    await connection.execute(INSERT, *columns(rows, 10))
+    await connection.execute(INSERT, *columns(rows, 11))
     for item in items:
-        telemetry.SET_ASIDE.labels(item.cause).inc()
+        telemetry.SET_ASIDE.labels(item.trouble.cause).inc()

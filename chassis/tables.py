@@ -63,6 +63,18 @@ CREATE TABLE set_aside (
 SET_ASIDE_WAITING = "CREATE INDEX set_aside_waiting ON set_aside (queue, id) WHERE state = 'waiting'"
 
 
+# Who last did something about a row – also where a replay failed and it waits on – with their reason; and the record's
+# own timestamp (milliseconds since the epoch), which rows of before the first replay do not have.
+SET_ASIDE_ACTIONS = """
+ALTER TABLE set_aside
+    ADD COLUMN record_timestamp bigint,
+    ADD COLUMN acted_at timestamptz,
+    ADD COLUMN acted_by text,
+    ADD COLUMN because text,
+    ADD CHECK (state = 'waiting' OR (acted_at IS NOT NULL AND acted_by IS NOT NULL AND because IS NOT NULL))
+"""
+
+
 def chassis_tables(role: str) -> tuple[str, ...]:
     """The statements that create the chassis's tables and let the service's role use them."""
     return (

@@ -9,7 +9,7 @@ from chassis.batch import Batch, Handled
 from chassis.database import Connection, Pool, columns, transaction
 from chassis.outbox import Outgoing, put
 from chassis.record import Received, envelope
-from chassis.tables import chassis_tables
+from chassis.tables import SET_ASIDE_ACTIONS, chassis_tables
 from contracts.event import Event
 from contracts.ids import enrolment_id
 from contracts.learner_record_enrolment import EnrolmentRecorded
@@ -28,7 +28,7 @@ TABLES = (
 async def lay_tables(pool: Pool) -> None:
     """Create the chassis's tables and this service's own, for the role that is connected."""
     async with transaction(pool) as connection:
-        for statement in (*chassis_tables("current_user"), *TABLES):
+        for statement in (*chassis_tables("current_user"), SET_ASIDE_ACTIONS, *TABLES):
             await connection.execute(statement)
 
 

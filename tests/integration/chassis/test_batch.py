@@ -7,9 +7,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from chassis.batch import SOMEBODYS_DATA, Batch
+from chassis.batch import Batch
 from chassis.database import Connection, Pool, is_passing, transaction
 from chassis.fence import Gap
+from chassis.handling import SOMEBODYS_DATA
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from tests.eventually import eventually
 from tests.integration.chassis.ground import (

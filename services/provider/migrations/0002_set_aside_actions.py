@@ -1,0 +1,13 @@
+"""What was done about a record that was set aside: by whom, when and why."""
+
+from chassis.migrate import execute
+from chassis.tables import SET_ASIDE_ACTIONS
+
+revision = "provider_0002"
+down_revision = "provider_0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    execute(SET_ASIDE_ACTIONS)
