@@ -1,5 +1,6 @@
 """`python -m services.learner_record.main api|worker|all`: the learner-record service, wired."""
 
+from chassis import set_aside_api
 from chassis.clock import Clock
 from chassis.consumer import Consumer
 from chassis.database import Pool
@@ -28,8 +29,10 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
         learner_id_key=key_from(settings),
         scheme=settings.learner_scheme,
     )
+    desk = RecordDesk(clock, settings.time_zone)
+    app.include_router(set_aside_api.routes(desk, pool, clock, group=GROUP))
     consumer = Consumer(
-        RecordDesk(clock, settings.time_zone),
+        desk,
         group=GROUP,
         pool=pool,
         bootstrap=settings.kafka_bootstrap_servers,

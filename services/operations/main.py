@@ -3,6 +3,7 @@
 import httpx
 from fastapi import FastAPI
 
+from chassis import set_aside_api
 from chassis.clock import Clock
 from chassis.consumer import Consumer
 from chassis.database import Pool
@@ -36,6 +37,7 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
         checks={"database": lambda: database_answers(pool)},
     )
     app.include_router(api.routes(pool))
+    app.include_router(set_aside_api.routes(JourneyDesk(clock), pool, clock, group=GROUP))
     app.include_router(pages.routes(pool, templates))
     site = Site(
         name="operations",

@@ -1,5 +1,6 @@
 """The recognition service: `python -m services.recognition.main api|worker|all`."""
 
+from chassis import set_aside_api
 from chassis.clock import Clock
 from chassis.consumer import Consumer
 from chassis.database import Pool
@@ -18,8 +19,10 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """Put the service together."""
     catalogues = CatalogueReader()
     desk = Desk(catalogues, zone=settings.time_zone, clock=clock)
+    app = create_api(pool, clock, Verifier.of(settings))
+    app.include_router(set_aside_api.routes(desk, pool, clock, group=GROUP))
     return Parts(
-        app=create_api(pool, clock, Verifier.of(settings)),
+        app=app,
         consumer=Consumer(
             desk,
             group=GROUP,

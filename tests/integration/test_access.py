@@ -76,6 +76,8 @@ _VALUES = {
     "learning_opportunity_id": "northbridge:x",
     "award_id": "northbridge:x",
     "completion_id": "6f2d1c1e-6a2b-5d0e-9d59-3b8f5f0c7a11",
+    "record_id": "1",
+    "service": "recognition",
     "decision_id": "6f2d1c1e-6a2b-5d0e-9d59-3b8f5f0c7a11",
 }
 
