@@ -9,7 +9,8 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -37,10 +38,14 @@ log = structlog.get_logger()
 MOST_RECORDS: Final = 1000
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two tries of a batch whose database is away."""
+STUCK_SECONDS: Final = 15.0
+"""After so long without asking for records a consumer is not ready; no sound batch of 1,000 takes that long."""
 
 
 class Consumer:
     """Reads all topics of a service in one group and hands their events to its desk, each exactly once in effect."""
+
+    name: Final = "consumer"
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class Consumer:
         access: Access = OPEN,
         session_timeout_ms: int = 10_000,
         set_aside_in_a_row: int = 25,
+        stuck_after: float = STUCK_SECONDS,
     ) -> None:
         self._desk = desk
         self._group = group
@@ -62,13 +68,13 @@ class Consumer:
         self._access = access
         self._session_timeout_ms = session_timeout_ms
         self._set_aside_in_a_row = set_aside_in_a_row
+        self._stuck_after = stuck_after
         self._failures_in_a_row = 0
         self._stopping = asyncio.Event()
         self._revoking = asyncio.Event()
         self._at_work = asyncio.Lock()
         self._broker: KafkaBroker | None = None
         self._subscriber: Any = None
-        self._newest: dict[TopicPartition, int] = {}
         self.stopped_because: str | None = None
         self.waits_for: str | None = None
 
@@ -111,7 +117,16 @@ class Consumer:
             return "not started"
         if self._loop_is_dead():
             return "its loop ended"
-        return None if consumer.assignment() else "no partitions are assigned"
+        if not consumer.assignment():
+            return "no partitions are assigned"
+        # Of the library's own making: 0 while it waits for records, else how long ago it last did.
+        idle: float = consumer._subscription.fetcher_idle_time
+        return f"has not asked for records for {idle:.0f} s" if idle > self._stuck_after else None
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """What it reads."""
+        return [contract.TOPIC for contract in self._desk.reads]
 
     @property
     def _kafka(self) -> AIOKafkaConsumer | None:
@@ -132,7 +147,7 @@ class Consumer:
             graceful_timeout=10.0,
         )
         self._subscriber = self._broker.subscriber(
-            *(contract.TOPIC for contract in self._desk.reads),
+            *self.topics,
             batch=True,
             group_id=self._group,
             max_records=MOST_RECORDS,
@@ -161,7 +176,6 @@ class Consumer:
         """Stay until asked to stop; start again where the loop of the library died, which it says to nobody."""
         while not self._stopping.is_set() and self.stopped_because is None and not self._loop_is_dead():
             await pause(0.5, self._stopping)
-            self._measure_lag()
 
     async def _leave(self) -> None:
         self._revoking.set()
@@ -224,7 +238,7 @@ class Consumer:
         """Let the batch in flight commit; one that only waits for its next try is given up."""
         self._revoking.set()
         async with self._at_work:
-            self._newest.clear()
+            return  # it has committed
 
     async def on_assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """Go to the fences. Where that fails the library goes on at the committed offset; `above` then sees it."""
@@ -242,14 +256,20 @@ class Consumer:
         )
 
     async def _on_batch(self, message: KafkaMessage) -> None:
+        for topic, count in Counter(record.topic for record in message.raw_message).items():
+            telemetry.CONSUMED.labels(**telemetry.labels("poll", "receive", topic, group=self._group)).inc(count)
         async with self._at_work:
             if self.stopped_because is not None or not await self._repeat(message.raw_message):
                 return
+        started, error = time.perf_counter(), ""
         try:
             # A courtesy to lag tools: the fence is the position.
             await message.ack()
-        except (KafkaError, IllegalStateError):
-            log.info("offsets were not committed")
+        except (KafkaError, IllegalStateError) as failure:
+            error = type(failure).__name__
+            log.info("offsets were not committed", error=error)
+        labels = telemetry.labels("commit", "settle", group=self._group, error=error)
+        telemetry.OPERATION_DURATION.labels(**labels).observe(time.perf_counter() - started)
 
     async def _repeat(self, records: Sequence[Record]) -> bool:
         """Try a batch until it is committed; False where it was given up, and the fence brings it back."""
@@ -287,23 +307,25 @@ class Consumer:
         return False
 
     async def _once(self, records: Sequence[Record], *, one_by_one: bool) -> None:
-        started = time.perf_counter()
         links = [
             Link(context)
             for record in records
             if telemetry.is_sampled(traceparent := telemetry.traceparent_in(record.headers))
             and (context := telemetry.context_of(traceparent))
         ]
-        with telemetry.tracer().start_as_current_span(
-            "poll",
-            kind=SpanKind.CLIENT,
-            links=links,
-            attributes=telemetry.messaging(
+        with (
+            telemetry.tracer().start_as_current_span(
                 "poll",
-                "receive",
-                messaging__batch__message_count=len(records),
-                messaging__consumer__group__name=self._group,
+                kind=SpanKind.CLIENT,
+                links=links,
+                attributes=telemetry.messaging(
+                    "poll",
+                    "receive",
+                    messaging__batch__message_count=len(records),
+                    messaging__consumer__group__name=self._group,
+                ),
             ),
+            self._timed(records),
         ):
             batch = Batch(
                 self._desk, records, self._clock(), group=self._group, failures_before=self._failures_in_a_row
@@ -316,18 +338,27 @@ class Consumer:
                         " sound? Nothing of this batch was set aside (docs/runbook.md, The consumer stopped)"
                     )
         crash_point("after_commit")
-        self._note(records, handled, time.perf_counter() - started)
+        self._note(handled)
 
-    def _note(self, records: Sequence[Record], handled: Handled, seconds: float) -> None:
+    def _note(self, handled: Handled) -> None:
         self._failures_in_a_row = handled.failures_in_a_row
-        telemetry.PROCESS_DURATION.observe(seconds)
         if handled.dropped:
             telemetry.BELOW_FENCE.inc(handled.dropped)
             log.info("records below the fence were dropped", records=handled.dropped)
-        for record in records:
-            self._newest[TopicPartition(record.topic, record.partition)] = record.timestamp
-        for topic, count in Counter(record.topic for record in records).items():
-            telemetry.CONSUMED.labels(topic).inc(count)
+
+    @contextmanager
+    def _timed(self, records: Sequence[Record]) -> Iterator[None]:
+        topics = {record.topic for record in records}
+        topic = topics.pop() if len(topics) == 1 else ""
+        started, error = time.perf_counter(), ""
+        try:
+            yield
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            labels = telemetry.labels("process", "process", topic, group=self._group, error=error)
+            telemetry.PROCESS_DURATION.labels(**labels).observe(time.perf_counter() - started)
 
     async def _rest(self, seconds: float) -> None:
         """Wait before the next try, but no longer than until somebody wants the partitions or the process."""
@@ -340,23 +371,6 @@ class Consumer:
             # The next batch meets the same gap and comes here again.
             log.warning("could not go back to the fence", error=type(error).__name__)
             await self._rest(0.5)
-
-    def _measure_lag(self) -> None:
-        consumer = self._kafka
-        if consumer is None:
-            return
-        records, seconds = 0, 0.0
-        for partition in consumer.assignment():
-            end = consumer.highwater(partition)
-            state = consumer._subscription.subscription.assignment.state_value(partition)
-            if end is None or state is None or not state.has_valid_position:
-                continue
-            waiting = end - state.position
-            records += max(0, waiting)
-            if waiting > 0 and partition in self._newest:
-                seconds = max(seconds, self._clock().timestamp() - self._newest[partition] / 1000)
-        telemetry.LAG_RECORDS.set(records)
-        telemetry.LAG_SECONDS.set(seconds)
 
 
 class TooManySetAside(Exception):

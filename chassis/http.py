@@ -1,6 +1,5 @@
 """The HTTP ground that every service stands on (ADR 12): `create_app` and what its routes share."""
 
-import asyncio
 import base64
 import binascii
 import re
@@ -19,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from chassis import openapi
 from chassis.bodies import body, faults_of, parse, raw_body, read_within
 from chassis.ground import CONTENT_SECURITY_POLICY, DEADLINE_SECONDS, UNDER_WAY, Ground
+from chassis.health import Check, Checks
 from chassis.identity import Verifier, public
 from chassis.openapi import problems
 from chassis.problems import Fault, Problem, invalid
@@ -41,10 +41,6 @@ __all__ = [
     "read_within",
 ]
 
-Check = Callable[[], Awaitable[str | None]]
-"""Gives None where all is well, else the trouble in words."""
-
-CHECK_SECONDS: Final = 3.0
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,9})"')
 
 
@@ -117,13 +113,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _add_health(app: FastAPI, checks: Mapping[str, Check]) -> None:
-    async def ask(name: str, check: Check) -> str | None:
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                trouble = await check()
-        except Exception as error:  # whatever it is, it means not ready
-            return f"{name}: {type(error).__name__}"
-        return f"{name}: {trouble}" if trouble else None
+    of_process = Checks(checks)
 
     @app.get("/health/live", include_in_schema=False)
     @public
@@ -135,8 +125,7 @@ def _add_health(app: FastAPI, checks: Mapping[str, Check]) -> None:
     @public
     async def ready() -> JSONResponse:
         """Whether the process can do its work, and what is in its way."""
-        troubles = await asyncio.gather(*(ask(name, check) for name, check in checks.items()))
-        causes = [trouble for trouble in troubles if trouble]
+        causes = await of_process.troubles()
         return JSONResponse({"ready": not causes, "causes": causes}, status_code=503 if causes else 200)
 
 

@@ -52,6 +52,8 @@ SESSION: Final = {
 class Relay:
     """One loop that sends a service's outbox, oldest row first. Any number may run; one works at a time."""
 
+    name: Final = "relay"
+
     def __init__(self, *, database_url: str, bootstrap: str, source: str, clock: Clock, access: Access = OPEN) -> None:
         self._database_url = database_url
         self._bootstrap = bootstrap
@@ -102,14 +104,10 @@ class Relay:
         async with connection.transaction():
             rows = await connection.fetch(TAKE, self._most_rows, MOST_BYTES)
             if not rows:
-                telemetry.OUTBOX_OLDEST.set(0)
                 return 0
             rows.sort(key=lambda row: row["id"])
-            telemetry.OUTBOX_OLDEST.set(max(0.0, (self._clock() - rows[0]["happened_at"]).total_seconds()))
-            started = time.perf_counter()
             async with asyncio.timeout(ACK_SECONDS):
                 await self._send(producer, rows)
-            telemetry.OPERATION_DURATION.labels("send").observe(time.perf_counter() - started)
             crash_point("relay_after_ack")
         self._most_rows = min(MOST_ROWS, self._most_rows * 2)
         return len(rows)
@@ -129,8 +127,6 @@ class Relay:
         finally:
             for span in spans:
                 span.end()
-        for (topic, _), mine in by_partition.items():
-            telemetry.SENT.labels(topic).inc(len(mine))
 
     async def _send_partition(
         self, producer: AIOKafkaProducer, topic: str, partition: int, rows: Sequence[asyncpg.Record], spans: list[Span]
@@ -145,8 +141,17 @@ class Relay:
         await self._deliver(producer, batch, topic, partition)
 
     async def _deliver(self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:
-        # The next batch of a partition leaves only when this one is acknowledged, so order holds after a failure too.
-        await (await producer.send_batch(batch, topic, partition=partition))
+        started, error = time.perf_counter(), ""
+        try:
+            # The next batch of a partition leaves only when this one is acknowledged, so order holds after a failure.
+            await (await producer.send_batch(batch, topic, partition=partition))
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            labels = telemetry.labels("send", "send", topic, error=error)
+            telemetry.OPERATION_DURATION.labels(**labels).observe(time.perf_counter() - started)
+            telemetry.SENT.labels(**labels).inc(batch.record_count())
 
     def _record(self, row: asyncpg.Record, topic: str, partition: int, spans: list[Span]) -> dict[str, Any]:
         traceparent = row["traceparent"]

@@ -9,6 +9,8 @@ from typing import Literal
 
 import structlog
 import uvicorn
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,6 +22,9 @@ from chassis import telemetry
 from chassis.clock import Clock, system_clock
 from chassis.consumer import Consumer
 from chassis.database import Pool, open_pool, transaction
+from chassis.health import Check, Checks
+from chassis.kafka import Access
+from chassis.measures import Lag, Stored
 from chassis.relay import Relay
 from chassis.settings import Settings
 from chassis.tracing import Tracing
@@ -44,28 +49,54 @@ class Parts:
     before_end: Sequence[Callable[[], None]] = field(default_factory=tuple)
     """What is called when the process is asked to end: its servers wait for every answer, and a stream is one."""
 
+    @property
+    def works(self) -> Sequence[Consumer | Relay]:
+        """What a worker does besides its companions; a service without any has no tables of the chassis's either."""
+        return [part for part in (self.consumer, self.relay) if part is not None]
+
 
 Build = Callable[[Settings, Pool, Clock], Awaitable[Parts]]
 
 
-async def database_answers(pool: Pool) -> str | None:
-    """None where the database answers, else what is wrong with it."""
+async def database_answers(pool: Pool) -> None:
+    """A check: raises what the database raises."""
+    async with transaction(pool) as connection:
+        await connection.fetchval("SELECT 1")
+
+
+async def broker_answers(bootstrap: str, access: Access) -> str | None:
+    """A check: whether a new connection to Kafka gets in, since one that lasts may not notice that nothing comes."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000, **access.options)
     try:
-        async with transaction(pool) as connection:
-            await connection.fetchval("SELECT 1")
-    except Exception as error:  # whatever it is, it means not ready
-        return f"database: {type(error).__name__}"
+        await admin.start()
+    except KafkaError as error:
+        return await access.why(bootstrap, error)
+    finally:
+        await admin.close()
     return None
 
 
-def _inside(parts: Parts, pool: Pool, role: Role) -> Starlette:
+def _checks(parts: Parts, pool: Pool, role: Role, bootstrap: str, access: Access) -> Checks:
+    """An API needs its database; a worker needs Kafka as well, and its consumer and relay at work."""
+    checks: dict[str, Check] = {"database": lambda: database_answers(pool)}
+    if role != "api" and parts.works:
+        checks["kafka"] = lambda: broker_answers(bootstrap, access)
+        checks |= {part.name: _trouble_of(part) for part in parts.works}
+    return Checks(checks)
+
+
+def _trouble_of(part: Consumer | Relay) -> Check:
+    async def check() -> str | None:
+        return part.trouble
+
+    return check
+
+
+def _inside(checks: Checks) -> Starlette:
     """Health and metrics on a port of their own, which only the operators' network reaches."""
 
     async def ready(_: Request) -> Response:
-        troubles = [await database_answers(pool)]
-        if role != "api":
-            troubles += [part.trouble for part in (parts.consumer, parts.relay) if part is not None]
-        causes = [trouble for trouble in troubles if trouble]
+        causes = await checks.troubles()
         return JSONResponse({"ready": not causes, "causes": causes}, status_code=503 if causes else 200)
 
     async def live(_: Request) -> Response:
@@ -108,19 +139,25 @@ async def _run(name: str, role: Role, build: Build) -> int:
     provider = telemetry.set_up(name)
     pool = await open_pool(settings.service_database_url.get_secret_value(), size=settings.database_pool_size)
     parts = await build(settings, pool, system_clock)
-    servers = [_server(_inside(parts, pool, role), settings.http_host, settings.metrics_port)]
+    bootstrap, access = settings.kafka_bootstrap_servers, Access.of(settings)
+    checks = _checks(parts, pool, role, bootstrap, access)
+    servers = [_server(_inside(checks), settings.http_host, settings.metrics_port)]
     loops: list[Loop] = []
     beside: list[Loop] = []
+    if parts.works:
+        # Also in an API process: what its outbox holds must be known when no worker runs.
+        beside.append(Stored(settings.service_database_url.get_secret_value(), system_clock).run)
     enders: list[Callable[[], None]] = list(parts.before_end)
     if role in ("api", "all"):
         servers.append(_server(Tracing(parts.app), settings.http_host, settings.http_port))
         beside += parts.beside_api
     if role in ("worker", "all"):
-        for part in (parts.consumer, parts.relay):
-            if part is not None:
-                loops.append(part.run)
-                enders.append(part.stop)
+        for part in parts.works:
+            loops.append(part.run)
+            enders.append(part.stop)
         beside += parts.beside_worker
+        if parts.consumer is not None:
+            beside.append(Lag(parts.consumer.topics, pool, bootstrap, access, system_clock).run)
 
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -20,27 +20,48 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
-CONSUMED = Counter(
-    "messaging_client_consumed_messages_total", "Records a consumer took.", ["messaging_destination_name"]
+# The conventions' metrics, with their attributes as labels; an empty one is to Prometheus none at all.
+MESSAGING: Final = (
+    "messaging_system",
+    "messaging_operation_name",
+    "messaging_operation_type",
+    "messaging_destination_name",
+    "messaging_consumer_group_name",
+    "error_type",
 )
-SENT = Counter("messaging_client_sent_messages_total", "Records acknowledged by Kafka.", ["messaging_destination_name"])
+CONSUMED = Counter("messaging_client_consumed_messages", "Records that were handed to the consumer.", MESSAGING)
+SENT = Counter("messaging_client_sent_messages", "Records that were sent; with an error, that were not.", MESSAGING)
 PROCESS_DURATION = Histogram(
-    "messaging_process_duration_seconds", "One batch, from its first statement to its commit.", buckets=SECONDS
+    "messaging_process_duration_seconds",
+    "One batch, from its first statement to its commit; with its topic, where it is of one topic alone.",
+    MESSAGING,
+    buckets=SECONDS,
 )
 OPERATION_DURATION = Histogram(
     "messaging_client_operation_duration_seconds",
-    "One send, from hand-over to all acks.",
-    ["operation"],
+    "One operation of a client: a send from hand-over to all acknowledgements, a commit of offsets.",
+    MESSAGING,
     buckets=SECONDS,
 )
+
 BATCHES_ROLLED_BACK = Counter("concord_batches_rolled_back_total", "Batches whose transaction was given up.", ["why"])
 SET_ASIDE = Counter("concord_set_aside_total", "Records set aside.", ["cause"])
+SET_ASIDE_RECORDS = Gauge("concord_set_aside_records", "Records that wait set aside.")
+SET_ASIDE_LEARNERS = Gauge("concord_set_aside_learners", "Learners of whom records wait set aside.")
+SET_ASIDE_OLDEST = Gauge("concord_set_aside_oldest_seconds", "For how long the first of them has waited.")
 BELOW_FENCE = Counter("concord_records_below_fence_total", "Records dropped because they had been processed before.")
 OUTBOX_OLDEST = Gauge("concord_outbox_oldest_seconds", "Age of the oldest row in the outbox.")
-LAG_SECONDS = Gauge(
-    "concord_consumer_lag_seconds", "Age of the newest record processed, while others wait; 0 when none does."
+OUTBOX_ROWS = Gauge("concord_outbox_rows", "Rows in the outbox.")
+LAG_SECONDS = Gauge("concord_consumer_lag_seconds", "Age of the oldest record that waits; 0 when none does.", ["topic"])
+LAG_RECORDS = Gauge("concord_consumer_lag_records", "Records that wait.", ["topic"])
+POSITION = Gauge(
+    "concord_consumer_position", "Records that are behind the fences: it moves with every commit.", ["topic"]
 )
-LAG_RECORDS = Gauge("concord_consumer_lag_records", "Records that wait.")
+MEASURED_AGO = Gauge(
+    "concord_measured_seconds_ago",
+    "For how long a server that is asked for these figures has not answered.",
+    ["server"],
+)
 VISIBILITY = Histogram(
     "concord_visibility_seconds", "From the acceptance of a completion to its entry on a record.", buckets=SECONDS
 )
@@ -138,6 +159,11 @@ def start_child(
     parent = context_of(traceparent)
     context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent else None
     return tracer().start_span(name, context=context, kind=kind, attributes=attributes, links=links)
+
+
+def labels(operation: str, kind: str, topic: str = "", *, group: str = "", error: str = "") -> dict[str, str]:
+    """The labels of a messaging metric."""
+    return dict(zip(MESSAGING, ("kafka", operation, kind, topic, group, error), strict=True))
 
 
 def messaging(operation: str, kind: str, topic: str | None = None, **more: str | int) -> dict[str, str | int]:
