@@ -2,8 +2,8 @@
 
 from chassis.migrate import execute
 
-revision = "recognition_0003_choices_conferrals_rulings"
-down_revision = "recognition_0002_set_aside_actions"
+revision = "recognition_0003"
+down_revision = "recognition_0002"
 branch_labels = None
 depends_on = None
 
