@@ -46,7 +46,9 @@ async def ensure_database(
         await _execute(connection, "CREATE DATABASE %I OWNER %I", database, owner)
     for each in (database, "postgres"):
         await _execute(connection, "REVOKE ALL ON DATABASE %I FROM PUBLIC", each)
-    await _execute(connection, "GRANT CONNECT ON DATABASE %I TO %I", database, user)
+    # The auditor compares in temporary tables of operations' database.
+    rights = "CONNECT, TEMPORARY" if user == "operations" else "CONNECT"
+    await _execute(connection, f"GRANT {rights} ON DATABASE %I TO %I", database, user)
 
 
 async def _execute(connection: "asyncpg.Connection[asyncpg.Record]", form: str, *values: str) -> None:
