@@ -1,5 +1,6 @@
 """The settings of a process, from its environment; docker-compose.yml lists them for every service."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -78,10 +79,11 @@ class Settings(Surroundings):
         return self.oidc_jwks_url or f"{self.oidc_issuer.rstrip('/')}/jwks"
 
 
-def read(kind: type[Known]) -> Known:
-    """The settings in this process's environment; raises ValueError with a line for every variable that is wrong."""
+def read(kind: type[Known], environment: Mapping[str, str]) -> Known:
+    """The settings in an environment; raises ValueError with a line for every variable that is wrong."""
+    stated = {name.lower(): text for name, text in environment.items() if text}
     try:
-        return kind()
+        return kind.model_validate({name: text for name, text in stated.items() if name in kind.model_fields})
     except ValidationError as wrong:
         lines = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in wrong.errors(include_input=False)]
         raise ValueError("\n".join(lines)) from None

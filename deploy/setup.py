@@ -14,10 +14,30 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 import structlog
+from pydantic import Field, SecretStr
 
 from chassis import migrate, topics
+from chassis.kafka import Access
+from chassis.settings import Surroundings, read
 
 log = structlog.get_logger()
+
+
+class Installation(Surroundings):
+    """What the set-up of an installation is told."""
+
+    postgres_owner_url: SecretStr = Field(description="Connection to PostgreSQL as its superuser.")
+    provider_database_url: SecretStr = Field(description="The provider service's SERVICE_DATABASE_URL.")
+    recognition_database_url: SecretStr = Field(description="The recognition service's.")
+    learner_record_database_url: SecretStr = Field(description="The learner-record service's.")
+    portal_database_url: SecretStr = Field(description="The portal's.")
+    operations_database_url: SecretStr = Field(description="The operations service's.")
+    kafka_replication: int = Field(1, ge=1, description="Brokers that keep each record; from 3 on, two must have it.")
+
+    @property
+    def service_urls(self) -> dict[str, str]:
+        """Each service's address of its database."""
+        return {each: getattr(self, variable(each).lower()).get_secret_value() for each in migrate.SERVICES}
 
 
 @asynccontextmanager
@@ -94,11 +114,12 @@ async def prepare_databases(superuser_url: str, service_urls: Mapping[str, str])
 
 
 async def prepare(environment: Mapping[str, str]) -> None:
-    """Everything that an installation needs before its services start. Raises KeyError naming a missing variable."""
-    urls = {service: environment[variable(service)] for service in migrate.SERVICES}
-    await prepare_databases(environment["POSTGRES_OWNER_URL"], urls)
+    """Everything that an installation needs before its services start. Raises ValueError naming a wrong variable."""
+    installation = read(Installation, environment)
+    access = Access.of(installation)
+    await prepare_databases(installation.postgres_owner_url.get_secret_value(), installation.service_urls)
     created = await topics.create(
-        environment["KAFKA_BOOTSTRAP_SERVERS"], replication=int(environment.get("KAFKA_REPLICATION", "1"))
+        installation.kafka_bootstrap_servers, replication=installation.kafka_replication, access=access
     )
     log.info("topics are ready", created=created)
 
@@ -107,8 +128,6 @@ def main() -> None:
     """Prepare what the environment names; the exit code is 1 where that fails."""
     try:
         asyncio.run(prepare(os.environ))
-    except KeyError as missing:
-        sys.exit(f"{missing.args[0]} is not set")
     except ValueError as wrong:
         sys.exit(str(wrong))
 
