@@ -47,6 +47,12 @@ class Visitor:
     principal: Principal
 
 
+def must_be_own_form(visitor: Visitor, form_token: str) -> None:
+    """Refuse (403) a form that no page of this visitor's session made."""
+    if not secrets.compare_digest(visitor.session.form_token.encode(), form_token.encode()):
+        raise forbidden("The form is not from this session.", name="form-token")
+
+
 class NotSignedIn(Problem):
     """Nobody signed in with this browser, or their session is over."""
 
@@ -151,8 +157,7 @@ class Site:
         visitor = await self.visitor(request)
         response = RedirectResponse("/", status_code=303)
         if visitor is not None:
-            if not secrets.compare_digest(visitor.session.form_token.encode(), form_token.encode()):
-                raise forbidden("The form is not from this session.", name="form-token")
+            must_be_own_form(visitor, form_token)
             await self._sessions.close(visitor.session.id)
         response.delete_cookie(self._session_cookie, path="/", secure=self._https, httponly=True, samesite="lax")
         return response

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 import asyncpg
 import typer
+
+from services.operations.set_aside import set_aside
 from rich.console import Console
 
 from services.operations.audit import kept, telling
@@ -18,6 +20,9 @@ operations: Final = typer.Typer(no_args_is_help=True, help="For the staff of ope
 @operations.callback()
 def _operations() -> None:
     """Keeps every command under its name, however few there are."""
+
+
+operations.add_typer(set_aside, name="set-aside")
 
 
 def _database(service: str, variable: str) -> typer.models.OptionInfo:
