@@ -1,6 +1,7 @@
 """A process of a service: the roles it plays, its health, and how it starts and ends (ADR 21)."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,15 +19,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from chassis import telemetry
+from chassis import production, telemetry
 from chassis.clock import Clock, system_clock
 from chassis.consumer import Consumer
 from chassis.database import Pool, open_pool, transaction
 from chassis.health import Check, Checks
 from chassis.kafka import Access
 from chassis.measures import Lag, Stored
+from chassis.production import Admission, Refused
 from chassis.relay import Relay
-from chassis.settings import Settings
+from chassis.settings import Settings, read
 from chassis.tracing import Tracing
 
 log = structlog.get_logger()
@@ -76,16 +78,26 @@ async def broker_answers(bootstrap: str, access: Access) -> str | None:
     return None
 
 
-def _checks(parts: Parts, pool: Pool, role: Role, bootstrap: str, access: Access) -> Checks:
+def _admission(settings: Settings, parts: Parts, role: Role) -> Admission:
+    """What production demands of a process in this role."""
+    demands = list(production.OF_EVERY_PROCESS)
+    if role != "worker":
+        demands += production.OF_AN_API
+    if role != "api" and parts.works:
+        demands += production.OF_A_WORKER
+    return Admission(settings, demands)
+
+
+def _checks(parts: Parts, pool: Pool, role: Role, bootstrap: str, access: Access, admission: Admission) -> Checks:
     """An API needs its database; a worker needs Kafka as well, and its consumer and relay at work."""
-    checks: dict[str, Check] = {"database": lambda: database_answers(pool)}
+    checks: dict[str, Check] = {admission.name: _trouble_of(admission), "database": lambda: database_answers(pool)}
     if role != "api" and parts.works:
         checks["kafka"] = lambda: broker_answers(bootstrap, access)
         checks |= {part.name: _trouble_of(part) for part in parts.works}
     return Checks(checks)
 
 
-def _trouble_of(part: Consumer | Relay) -> Check:
+def _trouble_of(part: Admission | Consumer | Relay) -> Check:
     async def check() -> str | None:
         return part.trouble
 
@@ -134,14 +146,15 @@ def _server(app: ASGIApp, host: str, port: int) -> _Server:
     )
 
 
-async def _run(name: str, role: Role, build: Build) -> int:
-    settings = Settings()
+async def _run(name: str, role: Role, build: Build, settings: Settings, access: Access) -> int:
     provider = telemetry.set_up(name)
     pool = await open_pool(settings.service_database_url.get_secret_value(), size=settings.database_pool_size)
     parts = await build(settings, pool, system_clock)
-    bootstrap, access = settings.kafka_bootstrap_servers, Access.of(settings)
-    checks = _checks(parts, pool, role, bootstrap, access)
-    servers = [_server(_inside(checks), settings.http_host, settings.metrics_port)]
+    bootstrap = settings.kafka_bootstrap_servers
+    admission = _admission(settings, parts, role)
+    checks = _checks(parts, pool, role, bootstrap, access, admission)
+    inside = _server(_inside(checks), settings.http_host, settings.metrics_port)
+    servers = [inside]
     loops: list[Loop] = []
     beside: list[Loop] = []
     if parts.works:
@@ -162,16 +175,26 @@ async def _run(name: str, role: Role, build: Build) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    tasks = [asyncio.create_task(server._serve()) for server in servers]
-    workers = [asyncio.create_task(_as_coroutine(loop)) for loop in loops]
-    companions = [asyncio.create_task(_as_coroutine(loop)) for loop in beside]
     end = asyncio.create_task(stopping.wait())
-    log.info("started", role=role)
-    # A part that ends by itself is a fault; the process goes, and is started again.
-    done, _ = await asyncio.wait([*tasks, *workers, *companions, end], return_when=asyncio.FIRST_COMPLETED)
-    failed = [task for task in done if task is not end]
+    # Its health can be asked before anything else is served.
+    tasks = [asyncio.create_task(inside._serve())]
+    admitted = asyncio.create_task(admission.run())
+    done, _ = await asyncio.wait([*tasks, admitted, end], return_when=asyncio.FIRST_COMPLETED)
+    workers: list[asyncio.Task[None]] = []
+    companions = [admitted]
+    if done == {admitted} and admitted.exception() is None:
+        tasks += [asyncio.create_task(server._serve()) for server in servers[1:]]
+        workers = [asyncio.create_task(_as_coroutine(loop)) for loop in loops]
+        companions = [asyncio.create_task(_as_coroutine(loop)) for loop in beside]
+        log.info("started", role=role)
+        # A part that ends by itself is a fault; the process goes, and is started again.
+        done, _ = await asyncio.wait([*tasks, *workers, *companions, end], return_when=asyncio.FIRST_COMPLETED)
+    failed = [task for task in done - {end} if task is not admitted or task.exception() is not None]
     for task in failed:
-        log.critical("a part of the process ended", exc_info=task.exception())
+        if isinstance(error := task.exception(), Refused):
+            log.critical("production refuses to start", causes=str(error).splitlines())
+        else:
+            log.critical("a part of the process ended", exc_info=error)
     for server in servers:
         server.should_exit = True
     for ender in enders:
@@ -199,7 +222,13 @@ def main(name: str, build: Build) -> None:
     if role not in ("api", "worker", "all"):
         sys.exit(f"usage: python -m services.{name}.main api|worker|all")
     try:
+        settings = read(Settings, os.environ)
+        access = Access.of(settings)
+    except ValueError as wrong:
+        sys.exit(str(wrong))
+    running = _run(name, role, build, settings, access)  # type: ignore[arg-type]  # checked above
+    try:
         import uvloop
     except ImportError:
-        sys.exit(asyncio.run(_run(name, role, build)))  # type: ignore[arg-type]  # checked above
-    sys.exit(uvloop.run(_run(name, role, build)))  # type: ignore[arg-type]  # checked above
+        sys.exit(asyncio.run(running))
+    sys.exit(uvloop.run(running))

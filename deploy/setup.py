@@ -16,8 +16,9 @@ import asyncpg
 import structlog
 from pydantic import Field, SecretStr
 
-from chassis import migrate, topics
+from chassis import migrate, production, topics
 from chassis.kafka import Access
+from chassis.production import Admission, Refused
 from chassis.settings import Surroundings, read
 
 log = structlog.get_logger()
@@ -117,6 +118,9 @@ async def prepare(environment: Mapping[str, str]) -> None:
     """Everything that an installation needs before its services start. Raises ValueError naming a wrong variable."""
     installation = read(Installation, environment)
     access = Access.of(installation)
+    await Admission(installation, production.OF_THE_SET_UP).run()
+    if installation.environment == "production" and installation.kafka_replication < production.FEWEST_COPIES:
+        raise ValueError(f"KAFKA_REPLICATION must be {production.FEWEST_COPIES} or more in production")
     await prepare_databases(installation.postgres_owner_url.get_secret_value(), installation.service_urls)
     created = await topics.create(
         installation.kafka_bootstrap_servers, replication=installation.kafka_replication, access=access
@@ -128,7 +132,7 @@ def main() -> None:
     """Prepare what the environment names; the exit code is 1 where that fails."""
     try:
         asyncio.run(prepare(os.environ))
-    except ValueError as wrong:
+    except (ValueError, Refused) as wrong:
         sys.exit(str(wrong))
 
 

@@ -36,6 +36,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from chassis.http import create_app, read_within
 from chassis.identity import Role, public
+from chassis.production import DEVELOPMENT_ISSUER
 
 TOKEN_SECONDS: Final = 3_600
 CODE_SECONDS: Final = 60
@@ -211,6 +212,7 @@ def create_issuer(
             "id_token_signing_alg_values_supported": ["ES256"],
             "subject_types_supported": ["public"],
             "scopes_supported": ["openid", "profile"],
+            DEVELOPMENT_ISSUER: True,
         }
 
     @app.get("/jwks")

@@ -7,7 +7,6 @@
 
 import argparse
 import os
-import secrets
 import signal
 import sys
 import time
@@ -21,7 +20,7 @@ from rich.table import Table
 from deploy.local import compose
 from deploy.local.supervisor import State
 from deploy.local.system import NotReady, System
-from deploy.local.units import COMPOSE_FILE, ROOT
+from deploy.local.units import COMPOSE_FILE, ROOT, made_up
 
 RUN = ROOT / ".local" / "run"
 _MARKS = {"ready": "[green]✓[/]", "done": "[green]✓[/]", "failed": "[red]✗[/]", "not ready": "[red]![/]"}
@@ -103,7 +102,7 @@ def _run(system: System, console: Console) -> None:
 def _environment() -> str:
     """Development values for what docker-compose.yml requires, as the lines of an .env file."""
     required = [name for name, needed in compose.variables(COMPOSE_FILE).items() if needed]
-    return "".join(f"{name}={secrets.token_urlsafe(24)}\n" for name in required)
+    return "".join(f"{name}={made_up()}\n" for name in required)
 
 
 def main() -> None:

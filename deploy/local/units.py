@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chassis.production import DEVELOPMENT
 from deploy import health
 from deploy.local import compose
 from deploy.local.kafka import Broker, Kafka
@@ -80,6 +81,11 @@ class Plan:
     """The process with which everything ends; None: everything goes on until it is told to end."""
 
 
+def made_up() -> str:
+    """A secret for development, which production refuses."""
+    return DEVELOPMENT + secrets.token_urlsafe(24)
+
+
 def fill_in(plan: Plan, known: Mapping[str, str]) -> dict[str, str]:
     """Values for the file's variables: what the plan gives, what was used before, and else new ones.
 
@@ -110,7 +116,7 @@ def fill_in(plan: Plan, known: Mapping[str, str]) -> dict[str, str]:
         elif name.endswith("_FOLDER"):
             values[name] = str(plan.folder / name.removesuffix("_FOLDER").lower())
         elif required[name]:
-            values[name] = known.get(name) or secrets.token_urlsafe(24)
+            values[name] = known.get(name) or made_up()
     values["KAFKA_BOOTSTRAP_SERVERS"] = _kafka(plan, values).bootstrap
     values["KAFKA_REPLICATION"] = str(min(3, plan.brokers))
     return values
