@@ -188,6 +188,21 @@ async def test_failures_in_a_row_are_counted_and_a_success_ends_the_row(pool: Po
     ).failures_in_a_row == 1
 
 
+async def test_a_row_of_failures_counts_what_is_unreadable_and_is_found_in_the_middle_of_a_batch(pool: Pool) -> None:
+    """A version that understands nothing must not set everybody aside, and a success after a row does not hide it."""
+    learners = [uuid4() for _ in range(4)]
+    events = [
+        enrolment(learners[0], "bug"),
+        enrolment(learners[0], "E-2"),  # behind: neither a failure of its own nor a success
+        _unreadable("missing field", str(learners[1])),
+        _unreadable("unknown type", str(learners[2])),
+        enrolment(learners[3], "E-1"),
+    ]
+    row = (await handle(pool, log_of(events))).row
+    assert (row.at_the_end, row.longest) == (0, 3)
+    assert row.last == "unknown_type (not learner_record.enrolment.recorded.v1) at learner_record.enrolment/0 offset 3"
+
+
 async def test_a_value_that_sql_refuses_is_found_record_by_record(pool: Pool) -> None:
     learner, other = uuid4(), uuid4()
     events = [

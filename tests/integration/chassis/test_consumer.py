@@ -229,6 +229,39 @@ async def test_after_too_many_failures_in_a_row_it_stops_and_sets_none_of_that_b
         assert await connection.fetchval("SELECT count(*) FROM set_aside") < 5
 
 
+async def test_it_says_why_it_stopped_and_goes_on_from_there_when_more_in_a_row_are_allowed(
+    pool: Pool, kafka_bootstrap: str, topic: str
+) -> None:
+    learners = [uuid4() for _ in range(6)]
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap)
+    await producer.start()
+    for learner in learners:
+        headers = [
+            (name, b"a.later.type.v2" if name == "ce_type" else value) for name, value in headers_of(enrolment(learner))
+        ]
+        await producer.send_and_wait(
+            topic, enrolment(learner).to_bytes(), key=str(learner).encode(), headers=headers, partition=0
+        )
+    await producer.stop()
+    group = f"g-{uuid4()}"
+    async with running(pool, kafka_bootstrap, group, set_aside_in_a_row=6) as consumer:
+        why = await eventually(lambda: consumer.trouble if consumer.stopped_because else None)
+        assert why is not None
+        assert "6 records failed in a row" in why
+        assert f"unknown_type (not {EnrolmentRecorded.TYPE}) at {topic}/0 offset 5" in why
+    async with running(pool, kafka_bootstrap, group, set_aside_in_a_row=100):
+        await eventually(lambda: _set_aside(pool, 6))
+    async with transaction(pool) as connection:
+        assert {row["queue"] for row in await connection.fetch("SELECT queue FROM set_aside")} == {
+            f"learner:{learner}" for learner in learners
+        }
+
+
+async def _set_aside(pool: Pool, number: int) -> bool:
+    async with transaction(pool) as connection:
+        return bool(await connection.fetchval("SELECT count(*) = $1 FROM set_aside", number))
+
+
 async def test_a_second_consumer_takes_over_partitions_without_a_double_effect(
     pool: Pool, kafka_bootstrap: str, topic: str
 ) -> None:
