@@ -117,10 +117,14 @@ class Whole:
             body: dict[str, Any] = response.json()
             return body
 
+    def database(self, service: str) -> str:
+        """The address of a service's database (`recognition` …), under the service's own role."""
+        unit = "operations" if service == "operations" else f"{service.replace('_', '-')}-api"
+        return self.system.environment(unit)["SERVICE_DATABASE_URL"]
+
     async def fetch(self, service: str, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Ask a service's database (`recognition` …), under the service's own role."""
-        url = self.system.environment(f"{service.replace('_', '-')}-api")["SERVICE_DATABASE_URL"]
-        connection = await asyncpg.connect(url)
+        connection = await asyncpg.connect(self.database(service))
         try:
             return list(await connection.fetch(sql, *arguments))
         finally:

@@ -1,4 +1,4 @@
-"""A seeded stream of learners' changes, and a client that sends it: some requests twice, each learner's in order.
+"""A seeded stream of learners' changes, and a client that sends it whatever happens, each learner's in order.
 
 The client waits until a learner's last change is visible before it sends that learner's next one, so that the end
 state does not depend on timing and can be compared with that of an undisturbed run (docs/reliability.md, I-14).
@@ -8,15 +8,16 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
+import asyncpg
 import httpx
 import orjson
-import stamina
 
 from contracts.ids import completion_id, enrolment_id
 from tests.whole import Whole, completion, enrolment
@@ -31,8 +32,15 @@ COURSES: Final = (
     "glenmore:networks",
 )
 AWARDS: Final = ("glenmore:pgcert-data", "northbridge:bsc-data-science", "eastmoor:cert-digital")
-REPEATED: Final = 0.1
-"""Of all requests: sent twice, as a client does that got no answer."""
+CUT: Final = 0.1
+"""Of all requests: given up by the client before it has an answer, and sent again."""
+REPEATED: Final = 0.05
+"""Of all changes: sent again although they were answered, one by one; the answer must be the same."""
+PATIENCE: Final = 240.0
+"""Seconds without anything new for anybody after which what is not visible is taken to be lost."""
+
+ANSWERED_WITHIN: Final = 300.0
+"""Seconds for which a request is sent again that finds no answer."""
 
 Document = dict[str, Any]
 
@@ -110,56 +118,73 @@ class Client:
 
     whole: Whole
     seed: int
+    is_unruly: bool = True
+    """Whether it gives up requests and repeats them, as clients do; otherwise it sends everything once."""
     sent: int = 0
     acknowledged: int = 0
+    """Changes that were sent and, as soon as they are answered, acknowledged; without those that are sent again."""
+    cut: int = 0
     repeated: int = 0
     refused: list[str] = field(default_factory=list)
+    """Answers that say no, or not the same again."""
+    unseen: list[str] = field(default_factory=list)
+    """Learners whose last change never became visible."""
 
-    async def send(self, stream: list[Learner], *, at_once: int = 150, within: float = 240) -> float:
+    async def send(self, stream: list[Learner], *, at_once: int = 150) -> float:
         """Send everything, `at_once` learners at a time; returns how many seconds it took."""
         began = time.monotonic()
         waiting = deque(stream)
-        async with asyncio.timeout(within), self._visibility() as is_visible, AsyncExitStack() as stack:
+        async with _Visibility(self.whole) as is_visible, AsyncExitStack() as stack:
             doors = {}
             for member in ("northbridge", "glenmore", "delmere", "eastmoor"):
                 for kind, service in (("completion", "provider-api"), ("enrolment", "learner-record-api")):
                     http = await stack.enter_async_context(self.whole.at(service, f"{member}-system"))
-                    doors[kind, member] = await stack.enter_async_context(_Door(http, f"/{kind}s:bulk"))
+                    rng = random.Random(f"{self.seed}/{kind}/{member}")
+                    door = _Door(http, f"/{kind}s", self, rng)
+                    doors[kind, member] = await stack.enter_async_context(door)
             async with asyncio.TaskGroup() as group:
                 for _ in range(at_once):
                     group.create_task(self._lane(waiting, doors, is_visible))
         return time.monotonic() - began
 
-    async def _lane(self, waiting: deque[Learner], doors: dict[tuple[str, str], "_Door"], is_visible: Any) -> None:
+    async def _lane(
+        self,
+        waiting: deque[Learner],
+        doors: "dict[tuple[str, str], _Door]",
+        is_visible: Callable[[frozenset[Seen]], Awaitable[bool]],
+    ) -> None:
         while waiting:
             learner = waiting.popleft()
             rng = random.Random(f"{self.seed}/{learner.code}/client")
             for step in learner.steps:
-                await self._deliver(step, doors)
-                if rng.random() < REPEATED:
+                about = (
+                    step.document["learning_opportunity"]["id"] if step.kind == "completion" else step.document["award"]
+                )
+                door = doors[step.kind, about.partition(":")[0]]
+                self.sent += 1
+                answer = await door.put(step.document)
+                if answer["status"] not in (200, 201):
+                    self.refused.append(f"{step.document['reference']}: {answer}")
+                    break
+                self.acknowledged += 1
+                if self.is_unruly and rng.random() < REPEATED:
                     self.repeated += 1
-                    await self._deliver(step, doors)
-                await is_visible(step.seen)
-
-    async def _deliver(self, step: Step, doors: dict[tuple[str, str], "_Door"]) -> None:
-        about = step.document["learning_opportunity"]["id"] if step.kind == "completion" else step.document["award"]
-        self.sent += 1
-        answer = await doors[step.kind, about.partition(":")[0]].put(step.document)
-        if answer["status"] in (200, 201):
-            self.acknowledged += 1
-        else:
-            self.refused.append(f"{step.document['reference']}: {answer}")
-
-    def _visibility(self) -> "_Visibility":
-        return _Visibility(self.whole)
+                    again = await door.put_again(step.document)
+                    if again != answer | {"status": 200}:
+                        self.refused.append(f"{step.document['reference']} again: {again} after {answer}")
+                if not await is_visible(step.seen):
+                    self.unseen.append(learner.code)
+                    break
 
 
 class _Door:
-    """One member's bulk requests to one service: what is to be sent goes together, one request after the other."""
+    """One member's requests to one service: what is to be sent goes together, one request after the other."""
 
-    def __init__(self, http: httpx.AsyncClient, path: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, path: str, client: Client, rng: random.Random) -> None:
         self._http = http
         self._path = path
+        self._client = client
+        self._rng = rng
         self._queue: asyncio.Queue[tuple[Document, asyncio.Future[Document]]] = asyncio.Queue()
 
     async def __aenter__(self) -> "_Door":
@@ -171,28 +196,56 @@ class _Door:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def put(self, document: Document) -> Document:
-        """Send a document and give its answer; a request without one is sent again until one comes."""
+        """Send a document with others, and give its answer."""
         answer: asyncio.Future[Document] = asyncio.get_running_loop().create_future()
         await self._queue.put((document, answer))
         return await answer
+
+    async def put_again(self, document: Document) -> Document:
+        """Send a document by itself, and give its answer with its status."""
+        path = f"{self._path}/{quote(document['reference'], safe='')}"
+        body = {name: value for name, value in document.items() if name != "reference"}
+        response = await self._until_answered(lambda: self._http.put(path, json=body))
+        return dict(response.json()) | {"status": response.status_code}
 
     async def _run(self) -> None:
         while True:
             together = [await self._queue.get()]
             while not self._queue.empty() and len(together) < 200:
                 together.append(self._queue.get_nowait())
-            content = b"\n".join(orjson.dumps(document) for document, _ in together)
-            headers = {"Content-Type": "application/x-ndjson"}
-            async for attempt in stamina.retry_context(on=_no_answer, attempts=None, timeout=180, wait_max=1.0):
-                with attempt:
-                    response = await self._http.post(self._path, content=content, headers=headers)
-                    response.raise_for_status()
-            for (_, future), line in zip(together, response.content.splitlines(), strict=True):
-                future.set_result(orjson.loads(line))
+            try:
+                answers = await self._put_together([document for document, _ in together])
+                for (_, future), answer in zip(together, answers, strict=True):
+                    future.set_result(answer)
+            except Exception as error:
+                # Whoever waits for an answer is told; a door that fell silent would keep everybody waiting.
+                for _, future in together:
+                    if not future.done():
+                        future.set_exception(error)
 
+    async def _put_together(self, documents: list[Document]) -> list[Document]:
+        content = b"\n".join(orjson.dumps(document) for document in documents)
+        headers = {"Content-Type": "application/x-ndjson"}
+        path = f"{self._path}:bulk"
+        response = await self._until_answered(lambda: self._http.post(path, content=content, headers=headers))
+        response.raise_for_status()
+        return [orjson.loads(line) for line in response.content.splitlines()]
 
-def _no_answer(error: Exception) -> bool:
-    return isinstance(error, (httpx.TransportError, httpx.HTTPStatusError))
+    async def _until_answered(self, request: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        """Make a request until there is an answer; some are given up by the client, which then knows nothing."""
+        if self._client.is_unruly and self._rng.random() < CUT:
+            self._client.cut += 1
+            with suppress(TimeoutError, httpx.TransportError):
+                await asyncio.wait_for(request(), self._rng.uniform(0.002, 0.1))
+        ends_at = time.monotonic() + ANSWERED_WITHIN
+        while True:
+            with suppress(httpx.TransportError):
+                response = await request()
+                if not response.is_server_error:
+                    return response
+            if time.monotonic() > ends_at:
+                raise TimeoutError(f"{self._path}: no answer within {ANSWERED_WITHIN:g} s")
+            await asyncio.sleep(self._rng.uniform(0.1, 0.5))
 
 
 class _Visibility:
@@ -209,9 +262,10 @@ class _Visibility:
     def __init__(self, whole: Whole) -> None:
         self._whole = whole
         self._seen: set[Seen] = set()
-        self._changed = asyncio.Condition()
+        self._news_at = time.monotonic()
+        self._looked = asyncio.Condition()
 
-    async def __aenter__(self) -> Callable[[frozenset[Seen]], Any]:
+    async def __aenter__(self) -> Callable[[frozenset[Seen]], Awaitable[bool]]:
         self._task = asyncio.create_task(self._look())
         return self._until
 
@@ -219,16 +273,26 @@ class _Visibility:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _until(self, wanted: frozenset[Seen]) -> None:
-        async with self._changed:
-            await self._changed.wait_for(lambda: wanted <= self._seen)
+    async def _until(self, wanted: frozenset[Seen]) -> bool:
+        """Wait until all of this is seen; False where nothing more is to be hoped for."""
+        async with self._looked:
+            while not wanted <= self._seen:
+                if time.monotonic() - self._news_at > PATIENCE:
+                    return False
+                await self._looked.wait()
+            return True
 
     async def _look(self) -> None:
         while True:
-            rows = await self._whole.fetch("learner_record", self.ENTRIES)
-            rows += await self._whole.fetch("recognition", self.READ)
-            new = {tuple(row) for row in rows} - self._seen
-            async with self._changed:
+            new: set[Seen] = set()
+            # The database may be away; it is looked at again.
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                rows = await self._whole.fetch("learner_record", self.ENTRIES)
+                rows += await self._whole.fetch("recognition", self.READ)
+                new = {tuple(row) for row in rows} - self._seen
+            async with self._looked:
                 self._seen |= new
-                self._changed.notify_all()
+                if new:
+                    self._news_at = time.monotonic()
+                self._looked.notify_all()
             await asyncio.sleep(0.05)
