@@ -175,7 +175,7 @@ def routes(desk: Desk[Any, Any], pool: Pool, clock: Clock, *, group: str) -> API
         items = [RecordAnswer(**_fields(row)) for row in rows[:limit]]
         return Page(items=items, next=encode_cursor(items[-1].id) if len(rows) > limit else None)
 
-    @router.get("/set-aside/{record_id}", responses=problems(401, 403, 404, 503))
+    @router.get("/set-aside/{record_id:int}", responses=problems(401, 403, 404, 503))
     async def show_set_aside(_: Staff, record_id: Annotated[int, Path(ge=1, lt=2**63)]) -> WholeRecordAnswer:
         """One record as it came, with its bytes."""
         async with transaction(pool) as connection:

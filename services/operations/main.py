@@ -15,7 +15,8 @@ from chassis.pages.sessions import Sessions
 from chassis.pages.site import Site
 from chassis.service import Parts, database_answers, main
 from chassis.settings import Settings
-from services.operations import api, pages
+from services.operations import api, aside_pages, pages
+from services.operations.asking import Desks
 from services.operations.events import GROUP, JourneyDesk
 
 DESCRIPTION = """
@@ -24,7 +25,7 @@ The journey of every completion, from its acceptance to every record it stands o
 
 
 def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient) -> FastAPI:
-    """The API and the pages; `client` is what the issuer is asked with."""
+    """The API and the pages; `client` is what the issuer and the services are asked with."""
     verifier = Verifier(
         issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
     )
@@ -39,6 +40,15 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
     app.include_router(api.routes(pool))
     app.include_router(set_aside_api.routes(JourneyDesk(clock), pool, clock, group=GROUP))
     app.include_router(pages.routes(pool, templates))
+    desks = Desks(
+        client,
+        {
+            "recognition": settings.recognition_url,
+            "learner_record": settings.learner_record_url,
+            "operations": settings.operations_url,
+        },
+    )
+    app.include_router(aside_pages.routes(desks, templates))
     site = Site(
         name="operations",
         public_url=settings.public_url,

@@ -13,6 +13,7 @@ from chassis.pages.site import Visitor, signed_in
 from chassis.pages.templating import Templates
 from contracts.ids import completion_id as id_of_completion
 from services.operations.application import read_journey, read_overview
+from services.operations.domain.aside import cause_in_words
 from services.operations.domain.wording import duration, state_in_words
 from services.operations.drawing import waterfall
 
@@ -30,6 +31,7 @@ def templates(trace_url: str) -> Templates:
         site_name="Concord operations",
         duration=duration,
         state_in_words=state_in_words,
+        cause_in_words=cause_in_words,
         trace_url=trace_url,
     )
 

@@ -49,6 +49,8 @@ async def operations(request: pytest.FixtureRequest, pool: Pool) -> AsyncIterato
             oidc_client_id="operations",
             oidc_client_secret=SECRET,
             public_url=url,
+            operations_url=url,
+            recognition_url="http://127.0.0.1:1",  # nobody is there
             trace_url=getattr(request, "param", TRACE_URL),
         )
         async with serving(application(settings, pool, system_clock, client), port):
