@@ -38,6 +38,8 @@ PASSING = (
     asyncpg.QueryCanceledError,
     asyncpg.CannotConnectNowError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    # What asyncpg says of a connection whose session was just ended, until it has noticed that itself.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

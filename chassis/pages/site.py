@@ -30,7 +30,13 @@ from chassis.problems import Problem, forbidden, invalid
 
 log = structlog.get_logger()
 
-_FROM_BEHIND: Final = (httpx.TransportError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_FROM_BEHIND: Final = (
+    httpx.TransportError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 """What is raised where the database or a service behind this one is away."""
 
 LONGEST_SESSION: Final = timedelta(hours=8)
@@ -174,6 +180,7 @@ class Site:
     def put_on(self, app: FastAPI, *static_packages: str) -> None:
         """Add sign-in, static files and errors in words to an application that `create_app` made."""
         app.state.site = self
+        app.state.as_page = self.as_page
         app.include_router(_router)
         files = StaticFiles(packages=[(package, "static") for package in (*static_packages, "chassis.pages")])
         app.mount("/static", public(files), name="static")
@@ -208,6 +215,13 @@ class Site:
             if not (isinstance(error, IssuerUnreachable) or is_passing(error)):
                 raise
             visitor = None
+        return self._page_of(request, problem, visitor)
+
+    def as_page(self, request: Request, problem: Problem) -> Response | None:
+        """A problem that nobody expected, in words, and without asking anything of anybody; None for programs."""
+        return self._page_of(request, problem, None) if wants_page(request) else None
+
+    def _page_of(self, request: Request, problem: Problem, visitor: Visitor | None) -> Response:
         return self._templates.page(
             "error.html",
             status=problem.status,
