@@ -1,13 +1,15 @@
-"""Runs docker-compose.yml on a plain machine, without Docker: `python -m deploy.local.launcher up|down|run|status|env`.
+"""Runs docker-compose.yml on a plain machine, without Docker: `python -m deploy.local.launcher up|down|run|status|…`.
 
 `up` starts everything in the background and keeps its data from one time to the next, in .local/run; `down` ends it.
-`run` does the same in the foreground until Ctrl-C. In the folder are addresses.json (where everything is), state.json
-(how it is), logs/, and, for this user alone, environments.json (with the databases' addresses and the secrets).
+`run` does the same in the foreground until Ctrl-C. `audit` looks through what it has stored for anything lost, doubled
+or out of balance. In the folder are addresses.json (where everything is), state.json (how it is), logs/, and, for this
+user alone, environments.json (with the databases' addresses and the secrets).
 """
 
 import argparse
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -99,6 +101,13 @@ def _run(system: System, console: Console) -> None:
         system.stop()
 
 
+def _audit(system: System) -> int:
+    """Audit the databases of a system that runs, as `concord operations audit` does; returns its exit code."""
+    databases = {name: value for name, value in system.environment("setup").items() if name.endswith("_DATABASE_URL")}
+    command = [sys.executable, "-m", "client.main", "operations", "audit", "--settle", "30"]
+    return subprocess.run(command, env={**os.environ, **databases}, check=False).returncode
+
+
 def _environment() -> str:
     """Development values for what docker-compose.yml requires, as the lines of an .env file."""
     required = [name for name, needed in compose.variables(COMPOSE_FILE).items() if needed]
@@ -108,7 +117,7 @@ def _environment() -> str:
 def main() -> None:
     """The command line; the exit code is 1 where the system does not become ready."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.launcher", description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["up", "down", "run", "status", "env", "delete"])
+    parser.add_argument("command", choices=["up", "down", "run", "status", "audit", "env", "delete"])
     parser.add_argument("--folder", type=Path, default=RUN, help="where state, data and logs are (default: .local/run)")
     parser.add_argument("--brokers", type=int, default=int(os.environ.get("BROKERS", "1")), help="Kafka brokers")
     asked = parser.parse_args()
@@ -127,6 +136,11 @@ def main() -> None:
             _run(system, console)
         elif asked.command == "status":
             console.print(_table(system.states) if system.is_running else "nothing runs")
+        elif asked.command == "audit":
+            if not system.is_running:
+                console.print("nothing runs: `make up` starts it")
+                sys.exit(2)
+            sys.exit(_audit(system))
         elif asked.command == "down":
             system.stop()
         else:

@@ -17,6 +17,7 @@ from chassis.service import Parts, database_answers, main
 from chassis.settings import Settings
 from services.operations import api, aside_pages, pages
 from services.operations.asking import Desks
+from services.operations.audit.kept import NewestReport
 from services.operations.events import GROUP, JourneyDesk
 
 DESCRIPTION = """
@@ -74,7 +75,11 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
         session_timeout_ms=settings.session_timeout_ms,
         set_aside_in_a_row=settings.set_aside_in_a_row,
     )
-    return Parts(app=application(settings, pool, clock, httpx.AsyncClient()), consumer=consumer)
+    return Parts(
+        app=application(settings, pool, clock, httpx.AsyncClient()),
+        consumer=consumer,
+        beside_worker=[NewestReport(pool).run],
+    )
 
 
 if __name__ == "__main__":
