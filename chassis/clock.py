@@ -13,6 +13,11 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def instant(moment: datetime) -> str:
+    """An instant, in UTC, as answers write it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 async def pause(seconds: float, *until: asyncio.Event) -> None:
     """Wait so long, but no longer than until one of these events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in until]

@@ -26,6 +26,7 @@ from chassis.problems import Fault, Problem, invalid
 __all__ = [
     "Check",
     "Page",
+    "as_json",
     "body",
     "create_app",
     "current_or_stale",
@@ -147,6 +148,12 @@ def _add_description(app: FastAPI) -> None:
     async def style() -> Response:
         """The style of that page."""
         return Response(openapi.style(), media_type="text/css")
+
+
+def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer whose bytes depend on its values alone: a repeat is answered with the very same."""
+    raw = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return Response(raw, status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
 # Documents that people change: ETag and If-Match

@@ -175,10 +175,14 @@ def not_found(detail: str) -> Problem:
 
 
 def conflict(
-    detail: str, *, name: str | None = None, retryable: bool = False, stored: Mapping[str, Any] | None = None
+    detail: str,
+    *,
+    name: str | None = None,
+    errors: Iterable[FaultLike] = (),
+    stored: Mapping[str, Any] | None = None,
 ) -> Problem:
     """409: in conflict with what is stored; `stored` says what that is."""
-    return Problem(409, detail, name=name, retryable=retryable, more={"stored": dict(stored)} if stored else None)
+    return Problem(409, detail, name=name, errors=errors, more={"stored": dict(stored)} if stored else None)
 
 
 def invalid(errors: Iterable[FaultLike], detail: str | None = None) -> Problem:

@@ -62,6 +62,21 @@ CREATE TABLE set_aside (
 """
 SET_ASIDE_WAITING = "CREATE INDEX set_aside_waiting ON set_aside (queue, id) WHERE state = 'waiting'"
 
+# The one place of identifiers, in a service that has any. A member's reference names one learner; a placeholder may
+# stand beside the identifier that the learner was given later.
+LEARNER_IDENTIFIER = """
+CREATE TABLE learner_identifier (
+    member text COLLATE "C" NOT NULL,
+    reference text COLLATE "C" NOT NULL,
+    is_placeholder boolean NOT NULL,
+    learner_id uuid NOT NULL,
+    scheme text NOT NULL,
+    identifier text NOT NULL,
+    first_seen_at timestamptz NOT NULL,
+    PRIMARY KEY (member, reference, is_placeholder)
+)
+"""
+LEARNER_IDENTIFIER_LEARNER = "CREATE INDEX learner_identifier_learner ON learner_identifier (learner_id)"
 
 # Who last did something about a row – also where a replay failed and it waits on – with their reason; and the record's
 # own timestamp (milliseconds since the epoch), which rows of before the first replay do not have.

@@ -4,20 +4,18 @@ Credit, hours and marks are text, so that no binary fraction comes between two s
 judged is in `faults`, which every document has besides the shape that pydantic checks.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from chassis.documents import Day, Document, LearnersDocument, Line
 from chassis.learners import Malformed, ukprn
 from chassis.problems import Fault
-from contracts.event import Framework, LearningOpportunityId, MemberId, Reference, Revision, Text, plain
+from contracts.event import Framework, LearningOpportunityId, MemberId, Revision, Text, plain
 from contracts.provider_completion import Result
 from contracts.provider_learning_opportunity import Kind
 from services.provider.domain.description import Description
@@ -26,7 +24,6 @@ from services.provider.domain.marks import Scale
 
 _CREDIT: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,2})?")
 _MARK: Final = re.compile(r"-?[0-9]{1,4}(\.[0-9]{1,4})?")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _credit(value: object) -> Decimal:
@@ -47,17 +44,6 @@ def _mark(value: object) -> Decimal:
     raise PydanticCustomError("mark", 'text of a number with at most four decimals, such as "62" or "62.5"')
 
 
-def _day(value: object) -> date:
-    if isinstance(value, date):
-        return value
-    if isinstance(value, str) and _DAY.fullmatch(value):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            pass
-    raise PydanticCustomError("day", "a day of the calendar as YYYY-MM-DD, such as 2026-06-30")
-
-
 _PLAIN: Final = PlainSerializer(plain, return_type=str, when_used="json")
 Credit = Annotated[
     Decimal, PlainValidator(_credit), _PLAIN, WithJsonSchema({"type": "string", "pattern": f"^{_CREDIT.pattern}$"})
@@ -68,33 +54,10 @@ Hours = Annotated[
 Mark = Annotated[
     Decimal, PlainValidator(_mark), _PLAIN, WithJsonSchema({"type": "string", "pattern": f"^{_MARK.pattern}$"})
 ]
-Day = Annotated[
-    date,
-    PlainValidator(_day),
-    PlainSerializer(date.isoformat, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date"}),
-]
 Level = Annotated[int, Field(ge=1, le=12, description="A level of the framework named beside it.")]
 Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Address = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f\"<>]+$")]
 Outcomes = Annotated[list[Text], Field(max_length=100)]
-
-
-class Document(BaseModel):
-    """A document, or a part of one: strict, unchangeable, without fields that nobody knows."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        validate_by_name=False,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
-
-    def faults(self) -> Iterator[Fault]:
-        """What is wrong with the document where no field is wrong by itself."""
-        yield from ()
 
 
 class Colours(Document):
@@ -181,26 +144,6 @@ class LearningOpportunityDocument(Document):
         """What a completion may leave to this learning opportunity."""
         return _description(self)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the document's values: other white space, order or spelling of a number is no other body."""
-        return _hash(self.model_dump(mode="json", exclude_none=True))
-
-
-class LearnerDocument(Document):
-    """Whose completion it is: the identifier that other members know, and the member's own id of the learner.
-
-    A missing scheme or identifier is refused where the consortium's scheme is known and can be named.
-    """
-
-    scheme: Annotated[
-        str | None, Field(max_length=40, description="The consortium's one identifier scheme; required.")
-    ] = None
-    identifier: Annotated[
-        str | None, Field(max_length=300, description="The learner's identifier in that scheme; required.")
-    ] = None
-    reference: Reference
-
 
 class LearningOpportunityVersion(Document):
     """Which learning opportunity, in which version."""
@@ -232,11 +175,9 @@ class Use(Document):
     ladder: Text | None = None
 
 
-class CompletionDocument(Document):
+class CompletionDocument(LearnersDocument):
     """A completion at one revision (documents.md, Completion); its reference is in the address, or in its bulk line."""
 
-    revision: Revision
-    learner: LearnerDocument
     learning_opportunity: LearningOpportunityVersion
     credits: Credit
     framework: Framework
@@ -279,21 +220,9 @@ class CompletionDocument(Document):
         """What the completion states itself of what it may leave to its learning opportunity."""
         return _description(self)
 
-    def fingerprint(self, learner_id: str) -> str:
-        """SHA-256 of the document's values, with the learner's pseudonym in the identifier's place.
 
-        The hash is in events, and an identifier of ten digits would be found from it by trying them all.
-        """
-        # The reference names the completion and is no part of its body, however it was sent.
-        body = self.model_dump(mode="json", exclude_none=True, exclude={"reference"})
-        body["learner"] = {"learner_id": learner_id, "reference": self.learner.reference}
-        return _hash(body)
-
-
-class CompletionLine(CompletionDocument):
+class CompletionLine(CompletionDocument, Line):
     """A line of a bulk request: a completion with its reference."""
-
-    reference: Reference
 
 
 def _description(document: LearningOpportunityDocument | CompletionDocument) -> Description:
@@ -307,8 +236,3 @@ def _description(document: LearningOpportunityDocument | CompletionDocument) -> 
         document.quality_assurance,
         document.workload_hours,
     )
-
-
-def _hash(body: dict[str, Any]) -> str:
-    # Fields that state nothing are left out, so that a field added one day changes no stored body.
-    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,7 +1,7 @@
 """Enrolments, the facts that came over topics, and entries: all only ever added to. Copies of references are newest."""
 
 from chassis.migrate import execute
-from chassis.tables import chassis_tables
+from chassis.tables import LEARNER_IDENTIFIER, LEARNER_IDENTIFIER_LEARNER, chassis_tables
 
 revision = "learner_record_0001"
 down_revision = None
@@ -118,22 +118,6 @@ CREATE TABLE entry (
 )
 """
 ENTRY_LEARNER = "CREATE INDEX entry_learner ON entry (learner_id, completion_id)"
-
-# The one place of identifiers. A member's reference names one learner; a placeholder may stand beside the identifier
-# that the learner was given later.
-LEARNER_IDENTIFIER = """
-CREATE TABLE learner_identifier (
-    member text COLLATE "C" NOT NULL,
-    reference text COLLATE "C" NOT NULL,
-    is_placeholder boolean NOT NULL,
-    learner_id uuid NOT NULL,
-    scheme text NOT NULL,
-    identifier text NOT NULL,
-    first_seen_at timestamptz NOT NULL,
-    PRIMARY KEY (member, reference, is_placeholder)
-)
-"""
-LEARNER_IDENTIFIER_LEARNER = "CREATE INDEX learner_identifier_learner ON learner_identifier (learner_id)"
 
 
 def upgrade() -> None:

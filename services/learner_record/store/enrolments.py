@@ -1,4 +1,4 @@
-"""Enrolments as members sent them, and the identifiers of the learners they are about."""
+"""Enrolments as members sent them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -54,19 +54,9 @@ CROSS JOIN LATERAL (
 
 ONE_ENROLMENT: Final = f"{_STORED} WHERE e.member = $1 AND e.reference = $2"
 
+LEARNER_OF: Final = "SELECT learner_id FROM enrolment WHERE member = $1 AND reference = $2"
+
 ENROLMENTS_OF_MEMBER: Final = f"{_STORED} WHERE e.member = $1 AND e.reference > $2 ORDER BY e.reference LIMIT $3"
-
-IDENTIFIERS: Final = """
-SELECT reference, is_placeholder, learner_id FROM learner_identifier
-WHERE member = $1 AND reference = ANY ($2::text[])
-"""
-
-INSERT_IDENTIFIERS: Final = """
-INSERT INTO learner_identifier (member, reference, is_placeholder, learner_id, scheme, identifier, first_seen_at)
-SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::boolean[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[]
-)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +101,6 @@ class NewEnrolment:
     learner_id: UUID
     learner_reference: str
     award: str
-
-
-@dataclass(frozen=True, slots=True)
-class Identifier:
-    """Whom a member means by one of its references; the only place where an identifier is stored."""
-
-    member: str
-    reference: str
-    is_placeholder: bool
-    learner_id: UUID
-    scheme: str
-    identifier: str
-    first_seen_at: datetime
 
 
 async def enrolments(connection: Connection, asked: Iterable[tuple[UUID, int]]) -> dict[UUID, StoredEnrolment]:
@@ -189,30 +166,12 @@ async def enrolment_of(connection: Connection, member: str, reference: str) -> S
     return _stored(row) if row else None
 
 
+async def learner_of(connection: Connection, member: str, reference: str) -> UUID | None:
+    """Whose a member's enrolment is."""
+    learner_id: UUID | None = await connection.fetchval(LEARNER_OF, member, reference)
+    return learner_id
+
+
 async def enrolments_of(connection: Connection, member: str, *, after: str, limit: int) -> list[StoredRevision]:
     """A member's enrolments whose references follow `after`, by reference, each at its newest revision."""
     return [_stored(row) for row in await connection.fetch(ENROLMENTS_OF_MEMBER, member, after, limit)]
-
-
-async def identified(connection: Connection, member: str, references: Iterable[str]) -> dict[tuple[str, bool], UUID]:
-    """Whom a member has meant by its references so far: learner by reference and whether it was a placeholder's."""
-    rows = await connection.fetch(IDENTIFIERS, member, list(references))
-    return {(row["reference"], row["is_placeholder"]): row["learner_id"] for row in rows}
-
-
-async def add_identifiers(connection: Connection, new: Sequence[Identifier]) -> None:
-    """Store identifiers. Raises asyncpg.UniqueViolationError where somebody else stored one first."""
-    if new:
-        rows: list[tuple[Any, ...]] = [
-            (
-                one.member,
-                one.reference,
-                one.is_placeholder,
-                one.learner_id,
-                one.scheme,
-                one.identifier,
-                one.first_seen_at,
-            )
-            for one in new
-        ]
-        await connection.execute(INSERT_IDENTIFIERS, *columns(rows, 7))

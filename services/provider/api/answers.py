@@ -1,13 +1,9 @@
 """What the interface answers; the models describe it, the bytes come from what is stored."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, Field
-from starlette.responses import Response
 
 from contracts.event import Framework
 from contracts.provider_completion import Element, Result
@@ -129,9 +125,3 @@ class CompletionWithRevisions(CompletionView):
     """A completion at its newest revision, and which others there are."""
 
     revisions: list[RevisionNumber]
-
-
-def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer whose bytes depend on its values alone: a repeat is answered with the very same."""
-    body = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))

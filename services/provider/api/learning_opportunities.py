@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from chassis import telemetry
 from chassis.database import Pool, transaction
-from chassis.http import Page, body, cursor, encode_cursor, page_size, problems
+from chassis.http import Page, as_json, body, cursor, encode_cursor, page_size, problems
 from chassis.identity import Principal, Role, member_of, require
 from chassis.problems import not_found
 from contracts.event import LearningOpportunityId, MemberId
 from services.provider import store
-from services.provider.api.answers import LearningOpportunityAnswer, LearningOpportunityWithVersions, as_json
+from services.provider.api.answers import LearningOpportunityAnswer, LearningOpportunityWithVersions
 from services.provider.application.learning_opportunities import PublishLearningOpportunity, as_answer
 from services.provider.documents import LearningOpportunityDocument, Version
 

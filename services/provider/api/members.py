@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from chassis import telemetry
 from chassis.database import Pool, transaction
-from chassis.http import Page, body, cursor, encode_cursor, etag, expected_revision, page_size, problems
+from chassis.http import Page, as_json, body, cursor, encode_cursor, etag, expected_revision, page_size, problems
 from chassis.identity import Principal, Role, public, require
 from chassis.problems import not_found
 from contracts.event import MemberId
 from services.provider import store
-from services.provider.api.answers import FaceAnswer, MemberAnswer, as_json
+from services.provider.api.answers import FaceAnswer, MemberAnswer
 from services.provider.application.members import RegisterMember, as_answer, face_of
 from services.provider.documents import MemberDocument
 

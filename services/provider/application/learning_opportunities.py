@@ -1,28 +1,18 @@
 """The consortium's catalogue: what each member offers, version by version."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from chassis import outbox
-from chassis.clock import Clock
+from chassis.accepting import Accepted, known_or_contradicting
+from chassis.clock import Clock, instant
 from chassis.database import Connection, Pool, in_transaction
 from chassis.outbox import EventTooLarge, Outgoing
 from chassis.problems import Fault, Problem, forbidden, invalid
 from contracts.provider_learning_opportunity import LearningOpportunityPublished
 from services.provider import store
-from services.provider.application.completions import instant
 from services.provider.documents import LearningOpportunityDocument
 from services.provider.domain.description import missing_from_catalogue
-from services.provider.domain.revisions import Standing, standing
 from services.provider.store import LearningOpportunity
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A revision that is stored: by this request (`is_new`) or by an earlier one."""
-
-    revision: LearningOpportunity
-    is_new: bool
 
 
 class PublishLearningOpportunity:
@@ -38,7 +28,7 @@ class PublishLearningOpportunity:
         learning_opportunity_id: str,
         document: LearningOpportunityDocument,
         traceparent: str | None,
-    ) -> Published:
+    ) -> Accepted[LearningOpportunity]:
         """Accept the revision, or answer a repeat.
 
         Raises a Problem: 403 where the id begins with another member's, 422 where it begins with nobody's or values
@@ -46,7 +36,7 @@ class PublishLearningOpportunity:
         """
         faults = tuple(document.faults())
 
-        async def work(connection: Connection) -> Published:
+        async def work(connection: Connection) -> Accepted[LearningOpportunity]:
             await self._must_be_own(connection, member, learning_opportunity_id)
             if faults:
                 raise invalid(faults)
@@ -75,32 +65,16 @@ class PublishLearningOpportunity:
         learning_opportunity_id: str,
         document: LearningOpportunityDocument,
         traceparent: str | None,
-    ) -> Published:
+    ) -> Accepted[LearningOpportunity]:
         await store.lock_learning_opportunity(connection, learning_opportunity_id)
         known = await store.opportunity_revisions(
             connection, learning_opportunity_id, document.version, document.revision
         )
-        newest, same = max(known, default=None), known.get(document.revision)
-        match standing(
-            sent=document.revision,
-            sent_hash=document.fingerprint,
-            stored_hash=same.body_hash if same else None,
-            newest=newest,
-        ):
-            case Standing.REPEATED if same is not None:
-                return Published(same, is_new=False)
-            case Standing.OTHER_BODY if same is not None and newest is not None:
-                expected = f"the body as it was stored, or revision {newest + 1}"
-                detail = f"Revision {document.revision} is stored with another body."
-                raise _conflict("revision-differs", detail, document, expected, same)
-            case Standing.TOO_LOW if newest is not None:
-                raise _conflict(
-                    "revision-too-low",
-                    f"Revision {document.revision} was never stored, and a newer one is.",
-                    document,
-                    f"{newest + 1} or higher",
-                    known[newest],
-                )
+        answer = known_or_contradicting(document.revision, document.fingerprint, known, as_answer)
+        if isinstance(answer, Problem):
+            raise answer
+        if answer is not None:
+            return answer
         stored = LearningOpportunity(
             learning_opportunity_id=learning_opportunity_id,
             version=document.version,
@@ -113,14 +87,7 @@ class PublishLearningOpportunity:
         )
         await store.add_learning_opportunity(connection, stored)
         await outbox.put(connection, [Outgoing(_event(stored, document), traceparent=traceparent)])
-        return Published(stored, is_new=True)
-
-
-def _conflict(
-    name: str, detail: str, document: LearningOpportunityDocument, expected: str, stored: LearningOpportunity
-) -> Problem:
-    fault = Fault("revision", document.revision, expected)
-    return Problem(409, detail, name=name, errors=[fault], more={"stored": as_answer(stored)})
+        return Accepted(stored, is_new=True)
 
 
 def _event(stored: LearningOpportunity, document: LearningOpportunityDocument) -> LearningOpportunityPublished:

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 
 from chassis import outbox
-from chassis.clock import Clock
+from chassis.clock import Clock, instant
 from chassis.database import Connection, Pool, in_transaction
 from chassis.http import current_or_stale
 from chassis.outbox import EventTooLarge, Outgoing
@@ -13,7 +13,6 @@ from chassis.problems import Problem, invalid
 from contracts import provider_member as contract
 from contracts.provider_member import MemberRegistered
 from services.provider import store
-from services.provider.application.completions import instant
 from services.provider.documents import MemberDocument
 from services.provider.store import Member
 

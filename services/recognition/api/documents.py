@@ -1,17 +1,16 @@
 """Agreements and award definitions: published by those whose they are, read by everybody with a token."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-import orjson
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from chassis.clock import Clock
 from chassis.database import Connection, Pool, in_transaction, transaction
-from chassis.http import Page, cursor, encode_cursor, page_size, problems, raw_body
+from chassis.http import Page, as_json, cursor, encode_cursor, page_size, problems, raw_body
 from chassis.identity import Principal, Role, own_member, require
 from chassis.outbox import EventTooLarge
 from chassis.problems import Fault, Problem, conflict, forbidden, invalid, not_found
@@ -71,11 +70,7 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
         if not caller.has(Role.CONSORTIUM) and caller.member not in agreement.members:
             raise forbidden("You are no party to this agreement.", name="another-members")
         _is_addressed(agreement.id, agreement_id)
-
-        async def publish(connection: Connection) -> tuple[Published, bool]:
-            return await publish_agreement(connection, agreement, by=_who(caller), now=clock())
-
-        return await _answer(pool, publish)
+        return await _answer(pool, lambda at: publish_agreement(at, agreement, by=_who(caller), now=clock()))
 
     @router.get("/agreements", response_model=Page[PublishedAnswer])
     async def get_agreements(
@@ -111,11 +106,7 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
         award = _read(award_from, body)
         own_member(caller, award.member)
         _is_addressed(award.id, award_id)
-
-        async def publish(connection: Connection) -> tuple[Published, bool]:
-            return await publish_award(connection, award, by=_who(caller), now=clock())
-
-        return await _answer(pool, publish)
+        return await _answer(pool, lambda at: publish_award(at, award, by=_who(caller), now=clock()))
 
     @router.get("/awards", response_model=Page[PublishedAnswer])
     async def get_awards(
@@ -171,7 +162,7 @@ def _who(caller: Principal) -> str:
     return caller.member or "consortium"
 
 
-async def _answer(pool: Pool, publish: Callable[[Connection], Any]) -> Response:
+async def _answer(pool: Pool, publish: Callable[[Connection], Awaitable[tuple[Published, bool]]]) -> Response:
     try:
         published, is_new = await in_transaction(pool, publish)
     except Refused as refused:
@@ -183,7 +174,7 @@ async def _answer(pool: Pool, publish: Callable[[Connection], Any]) -> Response:
         ) from None
     except EventTooLarge:
         raise Problem(413, "With every field written out, the document is too large to be sent.") from None
-    return _as_json(_published(published), 201 if is_new else 200)
+    return as_json(_published(published), 201 if is_new else 200)
 
 
 def _published(published: Published) -> dict[str, Any]:
@@ -203,17 +194,13 @@ def _one(versions: list[Published], wanted: int | None) -> Response:
     found = next((one for one in versions if wanted in (None, one.version)), None)
     if found is None:
         raise not_found("There is no such version." if versions else "There is no such document.")
-    return _as_json({**_published(found), "versions": [one.version for one in versions]})
+    return as_json({**_published(found), "versions": [one.version for one in versions]})
 
 
 def _page(found: list[Published], limit: int) -> Response:
     following = encode_cursor(found[-1].id) if len(found) == limit else None
-    return _as_json({"items": [_published(one) for one in found], "next": following})
+    return as_json({"items": [_published(one) for one in found], "next": following})
 
 
 def _begin(after: tuple[str] | None) -> str:
     return "" if after is None else after[0]
-
-
-def _as_json(content: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), status, media_type="application/json")

@@ -142,6 +142,9 @@ async def test_a_placeholder_makes_a_learner_of_this_member_alone(ground: Ground
     known = {**unknown, "identifier": ULN}
     assert (await ground.enrol("strathmore", "E-2", learner=known)).status_code == 201
     assert (await ground.enrol("strathmore", "E-3", learner=unknown)).status_code == 409
+    # What was opened for the stranger is closed all the same.
+    closed = await ground.enrol("strathmore", "E-1", learner=unknown, revision=2, closed_on="2026-08-20")
+    assert closed.status_code == 201
 
 
 async def test_the_identifier_is_in_one_table_and_in_no_event_or_answer(

@@ -13,8 +13,7 @@ from services.provider.domain.description import (
 )
 from services.provider.domain.frameworks import level_is_of_framework, levels_in_words
 from services.provider.domain.marks import Scale
-from services.provider.domain.naming import Named
-from services.provider.domain.revisions import Outcome, Standing, claimable_from, standing
+from services.provider.domain.revisions import Outcome, claimable_from
 
 DAY = date(2026, 6, 30)
 EARLY = datetime(2026, 7, 1, 9, tzinfo=UTC)
@@ -29,26 +28,6 @@ def test_a_framework_has_its_own_levels(framework: str, lowest: int, highest: in
     levels = [level for level in range(-1, 15) if level_is_of_framework(framework, level)]
     assert levels == list(range(lowest, highest + 1))
     assert levels_in_words(framework) == f"a level of {framework}: {lowest} to {highest}"
-
-
-@pytest.mark.parametrize(
-    ("stored_hash", "newest", "sent", "expected"),
-    [
-        (None, None, 1, Standing.NEW),
-        (None, None, 7, Standing.NEW),
-        (None, 3, 4, Standing.NEW),
-        (None, 3, 9, Standing.NEW),
-        (None, 3, 2, Standing.TOO_LOW),
-        ("a", 3, 3, Standing.REPEATED),
-        ("a", 3, 1, Standing.REPEATED),
-        ("b", 3, 3, Standing.OTHER_BODY),
-        ("b", 3, 1, Standing.OTHER_BODY),
-    ],
-)
-def test_a_revision_is_judged_by_its_number_and_its_body(
-    stored_hash: str | None, newest: int | None, sent: int, expected: Standing
-) -> None:
-    assert standing(sent=sent, sent_hash="a", stored_hash=stored_hash, newest=newest) is expected
 
 
 @pytest.mark.parametrize(
@@ -121,21 +100,3 @@ def test_both_ends_belong_to_a_scale() -> None:
     scale = Scale(Decimal(0), Decimal(40), Decimal(100))
     marks = ["-0.01", "0", "40", "100", "100.01"]
     assert [scale.holds(Decimal(mark)) for mark in marks] == [False, True, True, True, False]
-
-
-def test_a_reference_stands_for_one_learner() -> None:
-    name: Named[str] = Named()
-    assert name.objection_to("ann", is_placeholder=False) is None
-    name.note("ann", is_placeholder=False)
-    assert name.objection_to("ann", is_placeholder=False) is None
-    assert name.objection_to("bob", is_placeholder=False) == "other"
-    assert name.objection_to("stranger", is_placeholder=True) == "known"
-
-
-def test_an_identifier_may_follow_a_placeholder() -> None:
-    name: Named[str] = Named(placeholder="stranger")
-    assert name.objection_to("stranger", is_placeholder=True) is None
-    assert name.objection_to("ann", is_placeholder=False) is None
-    assert not name.knows(is_placeholder=False)
-    name.note("ann", is_placeholder=False)
-    assert name.objection_to("bob", is_placeholder=False) == "other"
