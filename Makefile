@@ -86,8 +86,9 @@ bench: $(READY) ## how fast it is
 	@for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each"; done
 
 ##@ Change it
-.PHONY: check check-format check-lint check-types check-imports check-contracts format contracts lock clean
-check: check-format check-lint check-types check-imports check-contracts ## everything that needs no run: format, lint, types, imports, contracts
+.PHONY: check check-format check-lint check-types check-imports check-contracts check-configuration
+.PHONY: format contracts configuration acls lock clean
+check: check-format check-lint check-types check-imports check-contracts check-configuration ## everything that needs no run: format, lint, types, imports, generated files
 
 check-format: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "run \`make format\`"; exit 1; }
@@ -104,12 +105,21 @@ check-imports: $(READY)
 check-contracts: $(READY)
 	@$(BIN)/python -m contracts.generate --check
 
+check-configuration: $(READY)
+	@$(BIN)/python -m deploy.configuration --check
+
 format: $(READY) ## format the code, and mend what the linter can
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 
 contracts: $(READY) ## write the schemas and the AsyncAPI document anew
 	@$(BIN)/python -m contracts.generate
+
+configuration: $(READY) ## write docs/configuration.md, the reference of all settings, anew
+	@$(BIN)/python -m deploy.configuration
+
+acls: $(READY) ## print each service's rights in Kafka, as a script for its administrator
+	@$(BIN)/python -m deploy.acls
 
 lock: $(READY) ## pin the newest versions that fit: Python's with hashes, Kafka's jars with checksums
 	@$(BIN)/uv pip compile pyproject.toml --all-extras $(LOCK_WORDS) --output-file requirements.lock

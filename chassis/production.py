@@ -206,10 +206,10 @@ _TOPICS = Demand(
     topics_are_kept_safely,
 )
 
-OF_EVERY_PROCESS: Final = (_KAFKA, _DATABASES, _SECRETS, _ADDRESSES)
+OF_EVERY_PROCESS: Final = (_DATABASES, _SECRETS, _ADDRESSES)
 OF_AN_API: Final = (_ISSUER,)
 """What checks tokens; a worker does not need the issuer."""
-OF_A_WORKER: Final = (_TOPICS,)
+OF_A_WORKER: Final = (_KAFKA, _TOPICS)
 """What sends to Kafka or reads from it; an API goes on without it."""
 OF_THE_SET_UP: Final = (_KAFKA, _DATABASES, _SECRETS)
 ALL: Final = (*OF_EVERY_PROCESS, *OF_AN_API, *OF_A_WORKER)
