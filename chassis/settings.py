@@ -70,6 +70,10 @@ class Settings(Surroundings):
     operations_url: str = Field("", description="Base address of the operations service.")
     portal_url: str = Field("", description="Base address of the portal.")
     trace_url: TracePattern = Field("", description="A trace in an OTLP viewer: …/trace/{trace_id}; empty: no links.")
+    synthetic_every: float = Field(0, ge=0, description="Seconds between synthetic credits; 0: none is sent.")
+    synthetic_within: float = Field(30, gt=0, description="Seconds a synthetic credit has to become visible.")
+    synthetic_client_secret: SecretStr = Field(SecretStr(""), description="Secret of the synthetic members' clients.")
+    synthetic_learner: str = Field("", description="An identifier that is nobody's; `{period}` in it becomes the hour.")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="After which silence a consumer is taken for dead.")
     set_aside_in_a_row: int = Field(25, ge=1, description="Learners set aside in a row before the consumer stops.")
 

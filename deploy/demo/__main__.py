@@ -31,7 +31,7 @@ def main() -> int:
     FOLDER.mkdir(mode=0o700, parents=True)
     people = FOLDER / "people.yaml"
     people_file.write(people, told, document["members"])
-    system = System(FOLDER, values={"ISSUER_PEOPLE": str(people)}, ends_with_this_process=True)
+    system = System(FOLDER, values={"ISSUER_PEOPLE": str(people), "SYNTHETIC_EVERY": "0"}, ends_with_this_process=True)
     begun = time.monotonic()
     try:
         with StartProgress(console) as progress:

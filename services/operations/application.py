@@ -11,6 +11,7 @@ from chassis.problems import forbidden, not_found
 from services.operations import store
 from services.operations.domain.journey import Chain, chains, percentile
 from services.operations.store import COMPLETION_PUBLISHED, Publication, TopicCount
+from services.operations.synthetic import store as synthetic
 
 MEASURED: Final = 500
 """Publications, newest first, whose time to visibility is measured for the console."""
@@ -39,6 +40,8 @@ class Overview:
     waiting: int
     """Of the publications measured, those that are on no record yet."""
     decisions: Mapping[str, int]
+    synthetic: synthetic.Last | None
+    """How the last synthetic credits went; None where none was ever sent."""
 
 
 async def read_journey(pool: Pool, completion_id: UUID, principal: Principal) -> Journey:
@@ -63,6 +66,7 @@ async def read_overview(pool: Pool) -> Overview:
         topics = await store.topic_counts(connection)
         publications = await store.newest(connection, MEASURED)
         decisions = await store.decisions(connection, COUNTED)
+        last = await synthetic.last(connection)
     measured = [seconds for publication in publications if (seconds := publication.visible_after) is not None]
     return Overview(
         topics=topics,
@@ -71,4 +75,5 @@ async def read_overview(pool: Pool) -> Overview:
         p99=percentile(measured, 0.99),
         waiting=len(publications) - len(measured),
         decisions=decisions,
+        synthetic=last,
     )

@@ -19,6 +19,7 @@ from services.operations import api, aside_pages, pages
 from services.operations.asking import Desks
 from services.operations.audit.kept import NewestReport
 from services.operations.events import GROUP, JourneyDesk
+from services.operations.synthetic.probe import Probe
 
 DESCRIPTION = """
 The journey of every completion, from its acceptance to every record it stands on, watched from the topics.
@@ -78,7 +79,10 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     return Parts(
         app=application(settings, pool, clock, httpx.AsyncClient()),
         consumer=consumer,
-        beside_worker=[NewestReport(pool).run],
+        beside_worker=[
+            NewestReport(pool).run,
+            *([Probe(settings, pool, clock).run] if settings.synthetic_every else ()),
+        ],
     )
 
 

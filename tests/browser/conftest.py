@@ -58,7 +58,9 @@ async def whole(servers: Run) -> AsyncIterator[Whole]:
     ]
     file = folder / "people.yaml"
     file.write_text(yaml.safe_dump({"people": [*people, OPERATOR]}))
-    system = System(folder / "system", values={"ISSUER_PEOPLE": str(file)}, ends_with_this_process=True)
+    system = System(
+        folder / "system", values={"ISSUER_PEOPLE": str(file), "SYNTHETIC_EVERY": "0"}, ends_with_this_process=True
+    )
     system.start()
     try:
         whole = Whole(system)

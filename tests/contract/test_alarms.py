@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 import chassis.telemetry  # noqa: F401 - registers the metrics
 import services.operations.audit.kept  # noqa: F401 - and the auditor's
+import services.operations.synthetic.probe  # noqa: F401 - and the synthetic credit's
 
 ROOT = Path(__file__).parents[2]
 RULES = yaml.safe_load((ROOT / "deploy/monitoring/alarms.yaml").read_text())

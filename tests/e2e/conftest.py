@@ -22,7 +22,8 @@ def traces() -> Iterator[Receiver]:
 async def whole(servers: Run, traces: Receiver) -> AsyncIterator[Whole]:
     """The demo's consortium on every process of docker-compose.yml, exporting its traces to `traces`."""
     folder: Path = servers.folder / "whole"
-    system = System(folder, values={"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint}, ends_with_this_process=True)
+    values = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint, "SYNTHETIC_EVERY": "0"}
+    system = System(folder, values=values, ends_with_this_process=True)
     system.start()
     try:
         whole = Whole(system)
