@@ -9,8 +9,8 @@ import yaml
 from prometheus_client import REGISTRY
 
 import chassis.telemetry  # noqa: F401 - registers the metrics
-import services.operations.audit.kept  # noqa: F401 - and the auditor's
-import services.operations.synthetic.probe  # noqa: F401 - and the synthetic credit's
+import services.operations.audit.kept
+import services.operations.synthetic.probe  # noqa: F401 - and those of operations
 
 ROOT = Path(__file__).parents[2]
 RULES = yaml.safe_load((ROOT / "deploy/monitoring/alarms.yaml").read_text())
