@@ -8,6 +8,8 @@ from fractions import Fraction
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from prometheus_client import Counter
+
 from chassis import outbox
 from chassis.database import Connection
 from chassis.outbox import Outgoing
@@ -42,6 +44,8 @@ from services.recognition.domain.learner import (
 )
 from services.recognition.engine.model import Ground
 from services.recognition.store import learners as store
+
+DECISIONS = Counter("concord_decisions_total", "Decisions written; those of a batch that was given up too.", ["state"])
 
 
 @dataclass(slots=True)
@@ -143,6 +147,9 @@ async def write(connection: Connection, works: Sequence[Recognising], now: datet
     )
     await store.write(connection, [work.learner for work in works], consumed, now)
     await outbox.put(connection, [event for work in works for event in work.outgoing(now)])
+    for work in works:
+        for made in work.learner.made:
+            DECISIONS.labels(made.decision.state).inc()
 
 
 def completion_of(event: CompletionPublished, zone: ZoneInfo) -> Completion:
