@@ -21,7 +21,7 @@ pytestmark = pytest.mark.servers
 
 DRIFTS = {
     "new enum value": (b'"result":"pass"', b'"result":"merit"'),
-    "missing field": (b'"title":"Statistics",', b""),
+    "missing field": (b'"learner_reference":"N-1",', b""),
     "changed type": (b'"level":5', b'"level":"five"'),
 }
 UNKNOWN_FIELD = (b'{"completion_id"', b'{"mood":"sunny","completion_id"')
@@ -30,7 +30,7 @@ UNKNOWN_FIELD = (b'{"completion_id"', b'{"mood":"sunny","completion_id"')
 class NextCompletion(CompletionPublished):
     """The contract of the next version, which knows what the writers have begun to send."""
 
-    title: str = "Statistics"
+    learner_reference: str = "N-1"
 
     @field_validator("result", mode="before")
     @classmethod
