@@ -84,13 +84,13 @@ def test_the_dashboard_counts_completions_by_their_topic() -> None:
 
 def test_prometheus_asks_every_process_that_has_metrics() -> None:
     (job,) = PROMETHEUS["scrape_configs"]
-    (asked,) = job["dns_sd_configs"]
-    with_metrics = [
-        name for name, body in TOPOLOGY["services"].items() if "METRICS_PORT" in body.get("environment", {})
-    ]
-    assert sorted(asked["names"]) == sorted(with_metrics)
-    ports = {TOPOLOGY["services"][name]["environment"]["METRICS_PORT"] for name in with_metrics}
-    assert {re.sub(r"\$\{\w+:-(\d+)\}", r"\1", port) for port in ports} == {str(asked["port"])}
+    (asked,) = job["static_configs"]
+    ports = {
+        name: re.sub(r"^.*:-(.+)}$", r"\1", body["environment"]["METRICS_PORT"])
+        for name, body in TOPOLOGY["services"].items()
+        if "METRICS_PORT" in body["environment"]
+    }
+    assert sorted(asked["targets"]) == sorted(f"{name}:{port}" for name, port in ports.items())
 
 
 def test_every_process_that_makes_traces_sends_them_to_jaeger() -> None:
