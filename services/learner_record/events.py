@@ -14,11 +14,12 @@ from contracts.event import Event
 from contracts.provider_completion import CompletionPublished
 from contracts.provider_learning_opportunity import LearningOpportunityPublished
 from contracts.provider_member import MemberRegistered
+from contracts.recognition_appeal import AppealChanged
 from contracts.recognition_award import AwardPublished
 from contracts.recognition_decision import DecisionMade
 from services.learner_record.application import keeping
 from services.learner_record.application.keeping import Keeping
-from services.learner_record.store import facts, references
+from services.learner_record.store import asking, facts, references
 from services.learner_record.store.facts import LearnerFacts
 
 GROUP: Final = "learner_record"
@@ -29,6 +30,8 @@ class State:
     """What a batch's learners are judged by, as read, and when it was."""
 
     learners: dict[UUID, LearnerFacts]
+    appeals: dict[UUID, int]
+    """The revision at which each appeal is known."""
     read_at: datetime
 
 
@@ -41,6 +44,7 @@ class RecordDesk:
         AwardPublished,
         CompletionPublished,
         DecisionMade,
+        AppealChanged,
     )
 
     def __init__(self, clock: Clock, zone: ZoneInfo) -> None:
@@ -57,11 +61,14 @@ class RecordDesk:
             one.event.completion_id for one in received if isinstance(one.event, CompletionPublished | DecisionMade)
         }
         stored = await facts.facts(connection, learner_ids, completions, self._zone)
-        return State(stored, self._clock())
+        # Appeals are few: most batches have none, and ask for none.
+        about_appeals = [one.event.learner_id for one in received if isinstance(one.event, AppealChanged)]
+        appeals = await asking.known_appeals(connection, about_appeals) if about_appeals else {}
+        return State(stored, appeals, self._clock())
 
     def open(self, state: State, learner_id: UUID) -> Keeping:
         """Begin a learner's part of the batch."""
-        return Keeping.of(learner_id, state.learners[learner_id], state.read_at, self._zone)
+        return Keeping.of(learner_id, state.learners[learner_id], state.read_at, self._zone, state.appeals)
 
     async def write(self, connection: Connection, works: Sequence[Keeping]) -> None:
         """Write what the batch adds."""

@@ -11,6 +11,7 @@ from chassis.relay import Relay
 from chassis.service import Parts, main
 from chassis.settings import Settings
 from services.learner_record.api import create_api
+from services.learner_record.application.progressing import TellProgress
 from services.learner_record.application.watching import Watch
 from services.learner_record.events import GROUP, RecordDesk
 
@@ -48,7 +49,14 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
         source=f"urn:concord:{settings.consortium}:learner_record",
         clock=clock,
     )
-    return Parts(app=app, consumer=consumer, relay=relay, beside_api=(watch.run,), before_end=(watch.close,))
+    return Parts(
+        app=app,
+        consumer=consumer,
+        relay=relay,
+        beside_api=(watch.run,),
+        beside_worker=(TellProgress(pool, clock).run,),
+        before_end=(watch.close,),
+    )
 
 
 if __name__ == "__main__":

@@ -107,6 +107,24 @@ class Appeals(View):
     stages: list[str]
 
 
+class AppealView(View):
+    """An appeal against a decision: as it was lodged, and how it stands at the receiver."""
+
+    appeal_id: UUID
+    decision_id: UUID
+    stage: int
+    withdrawn: bool
+    lodged_at: datetime
+    state: Annotated[
+        Literal["lodged", "open", "upheld", "dismissed", "withdrawn"],
+        Field(description="lodged: the receiver has not taken it up yet, which takes a moment."),
+    ]
+    due_on: Annotated[date | None, Field(description="By when this stage is to be decided.")]
+    next_stage_until: Annotated[date | None, Field(description="Until when a dismissed one can be taken further.")]
+    reasons: str | None
+    outcome_decision_id: UUID | None
+
+
 class EntryView(View):
     """What stands on the record for one completion: own credit, or what became of it for an enrolment."""
 
@@ -131,6 +149,9 @@ class EntryView(View):
     claimed_on: date | None = None
     decided_at: datetime | None = None
     appeals: Annotated[Appeals | None, Field(description="Shown with every decline.")] = None
+    appeal: Annotated[AppealView | None, Field(description="The newest appeal against a decision on this claim.")] = (
+        None
+    )
 
 
 class LevelTotals(View):
@@ -167,6 +188,39 @@ class AwardView(View):
     minimum_by_level: dict[str, str] = {}
 
 
+class ConditionView(View):
+    """One condition of an award: what it requires, what is there, and what is missing, in words."""
+
+    name: Annotated[str, Field(description="credits, level:<level>, category:<name>, or capstone.")]
+    holds: bool
+    required: Quantity | None
+    has: Quantity | None
+    sentence: str
+
+
+class ConferralView(View):
+    """A conferral: the award, by whom and when, and the completions that it counted."""
+
+    conferral_id: UUID
+    award: Version
+    conferred_on: date
+    conferred_by: str
+    completions: list[UUID]
+
+
+class ProgressView(View):
+    """How far the learner is towards the award."""
+
+    eligible: Annotated[bool, Field(description="Whether every condition holds.")]
+    capstone: Annotated[
+        Literal["none", "closed", "open", "passed"],
+        Field(description="open: every condition would hold with the capstone passed."),
+    ]
+    conditions: list[ConditionView]
+    conferral: ConferralView | None = None
+    lost: Annotated[list[UUID], Field(description="Completions the conferral counted and that count no more.")] = []
+
+
 class EnrolmentView(View):
     """An enrolment at a member with everything that was claimed for it."""
 
@@ -179,6 +233,8 @@ class EnrolmentView(View):
     entries: list[EntryView]
     totals: Totals
     frozen: Annotated[Totals, Field(description="What is frozen, and in no total.")]
+    progress: Annotated[ProgressView | None, Field(description="Null while the award is not published.")] = None
+    choice: Annotated[list[UUID], Field(description="What the learner chose to count first.")] = []
 
 
 class MemberView(View):

@@ -12,7 +12,10 @@ from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.learners import Scheme
 from chassis.service import database_answers
-from services.learner_record.api import enrolments, record
+from services.learner_record.api import asking, enrolments, progress, record
+from services.learner_record.api.whose import learner_of_token
+from services.learner_record.application.asking import Ask
+from services.learner_record.application.conferring import ConferAward
 from services.learner_record.application.enrolling import RecordEnrolments
 from services.learner_record.application.reading import ReadRecord
 from services.learner_record.application.watching import Watch
@@ -49,5 +52,8 @@ def create_api(
     )
     enrol = RecordEnrolments(pool, clock, zone, learner_id_key=learner_id_key, scheme=scheme)
     app.include_router(enrolments.routes(pool, enrol))
-    app.include_router(record.routes(ReadRecord(pool, zone), watch, learner_id_key=learner_id_key, scheme=scheme))
+    app.include_router(progress.routes(pool, ConferAward(pool, clock, zone)))
+    learner_of = learner_of_token(learner_id_key, scheme)
+    app.include_router(record.routes(ReadRecord(pool, zone), watch, learner_of))
+    app.include_router(asking.routes(Ask(pool, clock, zone), learner_of))
     return app

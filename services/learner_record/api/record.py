@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path
 from fastapi.sse import format_sse_event
@@ -10,9 +9,9 @@ from starlette.responses import Response, StreamingResponse
 
 from chassis.http import problems
 from chassis.identity import Principal, Role, own_member, require
-from chassis.learners import Scheme, learners_of_token
-from chassis.problems import conflict, forbidden, not_found
+from chassis.problems import not_found
 from contracts.event import MemberId, Reference
+from services.learner_record.api.whose import LearnerOfToken
 from services.learner_record.application.reading import ReadRecord
 from services.learner_record.application.watching import Stream, Watch
 from services.learner_record.views import RecordView
@@ -25,25 +24,9 @@ RETRY_MS: Final = 1000
 """What a reader of the stream waits before it comes again."""
 
 
-def routes(read: ReadRecord, watch: Watch, *, learner_id_key: bytes, scheme: Scheme) -> APIRouter:
+def routes(read: ReadRecord, watch: Watch, learner_of: LearnerOfToken) -> APIRouter:
     """The routes of records."""
     router = APIRouter(tags=["record"])
-
-    def learner_of(principal: Principal) -> UUID:
-        """The learner whom a token is about, by the identifiers that the federation states (ADR 13)."""
-        learners = learners_of_token(learner_id_key, scheme, principal.learner_identifiers)
-        if not learners:
-            raise forbidden(
-                f"The token states no {scheme} of yours (schac_personal_unique_code), so no record can be found.",
-                name="no-learner-identifier",
-            )
-        if len(learners) > 1:
-            raise conflict(
-                f"The token states several {scheme}s (schac_personal_unique_code), and two learners are never merged:"
-                " ask your institution which one is yours.",
-                name="several-learner-identifiers",
-            )
-        return learners[0].learner_id
 
     @router.get("/record", response_model=RecordView, responses=problems(409))
     async def get_record(principal: Learner, member: MemberId | None = None) -> Response:

@@ -1,6 +1,6 @@
 """Keeping one learner's record: facts are noted, and what stands on the record is brought in line with them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -13,8 +13,10 @@ from chassis.record import Received
 from contracts.ids import entry_id
 from contracts.learner_record_entry import EntryUpdated
 from contracts.provider_completion import CompletionPublished
+from contracts.recognition_appeal import AppealChanged
 from contracts.recognition_decision import DecisionMade
 from services.learner_record.domain.record import Completion, Decision, Enrolment, Entry, changed
+from services.learner_record.store import asking
 from services.learner_record.store import facts as store
 from services.learner_record.store.facts import LearnerFacts, WrittenEntry, day_of
 
@@ -33,18 +35,28 @@ class Keeping:
     zone: ZoneInfo
     completions: list[Received] = field(default_factory=list)
     decisions: list[Received] = field(default_factory=list)
+    known_appeals: dict[UUID, int] = field(default_factory=dict)
+    appeals: list[Received] = field(default_factory=list)
     entries: list[WrittenEntry] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     seconds_to_visibility: list[float] = field(default_factory=list)
-    has_changed: bool = False
+    changed_by: tuple[UUID, str | None] | None = None
+    """The event that changed something last, with its trace; None while nothing changed."""
 
     @classmethod
-    def of(cls, learner_id: UUID, stored: LearnerFacts, now: datetime, zone: ZoneInfo) -> "Keeping":
+    def of(
+        cls,
+        learner_id: UUID,
+        stored: LearnerFacts,
+        now: datetime,
+        zone: ZoneInfo,
+        known_appeals: Mapping[UUID, int] | None = None,
+    ) -> "Keeping":
         """Begin on what is stored, which is left as it is."""
         mine = LearnerFacts(
             stored.known.copy(), dict(stored.standing), dict(stored.revisions), dict(stored.accepted_at)
         )
-        return cls(learner_id, mine, now, zone)
+        return cls(learner_id, mine, now, zone, known_appeals=dict(known_appeals or {}))
 
     def apply(self, received: Received) -> bool:
         """Note what came over a topic; False where it is older than what is known, or known already."""
@@ -53,13 +65,16 @@ class Keeping:
             return self._note_completion(event, received)
         if isinstance(event, DecisionMade):
             return self._note_decision(event, received)
+        if isinstance(event, AppealChanged):
+            return self._note_appeal(event, received)
         raise TypeError(f"{event.TYPE} is nothing about a learner")
 
     def note_enrolment(
         self, enrolment: Enrolment, accepted_at: datetime, event_id: UUID, traceparent: str | None
     ) -> None:
         """Note an enrolment's revision, which this service accepted itself."""
-        self.has_changed |= self.stored.known.learn_enrolment(enrolment)
+        if self.stored.known.learn_enrolment(enrolment):
+            self.changed_by = (event_id, traceparent)
         self.stored.accepted_at.setdefault(enrolment.enrolment_id, accepted_at)
         entries = self.stored.known.entries_of_enrolment(enrolment.enrolment_id)
         self._stand(entries, event_id, traceparent)
@@ -70,7 +85,7 @@ class Keeping:
         )
         if not self.stored.known.learn_completion(completion):
             return False
-        self.has_changed = True
+        self.changed_by = (received.event_id, received.traceparent)
         self.completions.append(received)
         self.stored.accepted_at[event.completion_id] = event.accepted_at
         entries = self.stored.known.entries_of_completion(event.completion_id)
@@ -88,10 +103,18 @@ class Keeping:
         )
         if not self.stored.known.learn_decision(decision):
             return False
-        self.has_changed = True
+        self.changed_by = (received.event_id, received.traceparent)
         self.decisions.append(received)
         entries = self.stored.known.entries_of_claim(event.completion_id, event.enrolment_id)
         self._stand(entries, received.event_id, received.traceparent)
+        return True
+
+    def _note_appeal(self, event: AppealChanged, received: Received) -> bool:
+        if self.known_appeals.get(event.appeal_id, 0) >= event.revision:
+            return False
+        self.known_appeals[event.appeal_id] = event.revision
+        self.appeals.append(received)
+        self.changed_by = (received.event_id, received.traceparent)
         return True
 
     def _stand(self, entries: Iterable[Entry], caused_by: UUID, traceparent: str | None) -> None:
@@ -130,9 +153,12 @@ async def write(connection: Connection, keepings: Sequence[Keeping]) -> None:
     """Write what the keepings add, with their events, in as many statements whatever their number."""
     await store.add_completions(connection, [one for keeping in keepings for one in keeping.completions])
     await store.add_decisions(connection, [one for keeping in keepings for one in keeping.decisions])
+    await asking.add_appeals(connection, [one for keeping in keepings for one in keeping.appeals])
     await store.add_entries(connection, [one for keeping in keepings for one in keeping.entries])
     await outbox.put(connection, [one for keeping in keepings for one in keeping.outgoing])
-    await store.raise_versions(connection, [keeping.learner_id for keeping in keepings if keeping.has_changed])
+    await store.raise_versions(
+        connection, {keeping.learner_id: keeping.changed_by for keeping in keepings if keeping.changed_by}
+    )
     for keeping in keepings:
         for seconds in keeping.seconds_to_visibility:
             telemetry.VISIBILITY.observe(seconds)

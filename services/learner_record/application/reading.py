@@ -1,7 +1,7 @@
 """Reading a learner's record: what is stored, in the terms of whoever looks at it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,15 +10,22 @@ from zoneinfo import ZoneInfo
 
 from chassis.database import COMMAND_TIMEOUT, Connection, Pool
 from contracts.ids import entry_id
+from services.learner_record.application.asking import appeal_answer
+from services.learner_record.domain.progress import Capstone, Conferred, is_free, progress
 from services.learner_record.domain.record import Completion, Decision, Enrolment, Entry, Known, Place
-from services.learner_record.domain.stack import Attempt, Grant, LevelSum, Line, Stack, Sums, stack
+from services.learner_record.domain.stack import LevelSum, Stack, Sums, stack
 from services.learner_record.store import records
+from services.learner_record.store.asking import StoredRequest
 from services.learner_record.store.facts import day_of
+from services.learner_record.store.progress import attempt_of, grant_of, requirements_of
 from services.learner_record.store.records import Names, StoredRecord
 from services.learner_record.views import (
     Appeals,
+    AppealView,
     AwardView,
     CompletionView,
+    ConditionView,
+    ConferralView,
     CountsAs,
     EnrolmentView,
     EntryView,
@@ -26,6 +33,7 @@ from services.learner_record.views import (
     LevelTotals,
     LineView,
     MemberView,
+    ProgressView,
     RecordView,
     Totals,
     Version,
@@ -87,6 +95,17 @@ class _Page:
             )
             for one in stored.entries
         }
+        self._conferrals = {
+            UUID(id_): Conferred(
+                UUID(one["conferral_id"]),
+                UUID(id_),
+                one["award_id"],
+                one["ladder"],
+                frozenset(map(UUID, one["completions"])),
+            )
+            for id_, one in stored.conferrals.items()
+        }
+        self._stored = stored
         self._entries = _known(stored, zone).entries()
 
     def member(self, member: str) -> MemberView:
@@ -124,13 +143,33 @@ class _Page:
     def _stack(self, enrolment: JSON) -> Stack:
         enrolment_id, receiver = UUID(enrolment["enrolment_id"]), enrolment["receiver"]
         claims = {
-            entry.completion_id: _grant(self._decisions[entry.completion_id, enrolment_id])
+            entry.completion_id: grant_of(self._decisions[entry.completion_id, enrolment_id]["grant"])
             for entry in self._entries.values()
             if entry.enrolment_id == enrolment_id and entry.decision_id is not None
         }
-        attempts = [_attempt(one) for one in self._completions.values() if one["provider"] == receiver]
         award = self._names.awards.get(enrolment["award"]) or self._names.members.get(receiver) or {}
-        return stack(claims, attempts, award.get("framework"))
+        others = [one for id_, one in self._conferrals.items() if id_ != enrolment_id]
+        attempts = [attempt_of(one) for one in self._completions.values() if one["provider"] == receiver]
+        free = [one for one in attempts if is_free(one, award.get("ladder"), others)]
+        return stack(claims, free, award.get("framework"))
+
+    def _progress(self, enrolment: JSON, summed: Stack) -> ProgressView | None:
+        document = self._names.awards.get(enrolment["award"])
+        if document is None:
+            return None
+        capstones = {
+            id_: Capstone(id_, _decimal(one["credits"]), one["level"]) for id_, one in self._names.capstones.items()
+        }
+        own = [attempt_of(one) for id_, one in self._completions.items() if id_ in summed.own]
+        made = progress(requirements_of(document, capstones), summed.grants.values(), own)
+        conferral = self._stored.conferrals.get(enrolment["enrolment_id"])
+        return ProgressView(
+            eligible=made.eligible,
+            capstone=made.capstone,
+            conditions=[ConditionView(**asdict(one)) for one in made.conditions],
+            conferral=None if conferral is None else _conferral(conferral),
+            lost=self._stored.lost.get(enrolment["enrolment_id"], []),
+        )
 
     def _enrolment(self, enrolment: JSON) -> EnrolmentView:
         summed = self._stack(enrolment)
@@ -148,7 +187,9 @@ class _Page:
                 minimum_by_level=award.get("minimum_by_level") or {},
             ),
             opened_on=enrolment["opened_on"],
-            closed_on=enrolment["closed_on"],
+            closed_on=_closed_on(enrolment, self._stored),
+            progress=self._progress(enrolment, summed),
+            choice=self._stored.choices.get(enrolment["enrolment_id"], []),
             entries=[self._entry(entry, counts=False, stack=summed) for entry in self._sorted(entries)],
             totals=_totals(summed.counted),
             frozen=_totals(summed.frozen),
@@ -188,7 +229,22 @@ class _Page:
             claimed_on=decision["claimed_on"],
             decided_at=decision["decided_at"],
             appeals=_appeals(self._names.members.get(entry.member, {})) if entry.state == "DECLINED" else None,
+            appeal=self._appeal(entry),
         )
+
+    def _appeal(self, entry: Entry) -> AppealView | None:
+        lodged = [
+            one
+            for one in self._stored.appeals
+            if (UUID(one["completion_id"]), UUID(one["enrolment_id"])) == (entry.completion_id, entry.enrolment_id)
+        ]
+        if not lodged:
+            return None
+        newest = max(lodged, key=lambda one: int(one["decision_number"]))
+        request = StoredRequest(
+            newest["revision"], newest["stage"], newest["withdrawn"], datetime.fromisoformat(newest["lodged_at"])
+        )
+        return AppealView(**appeal_answer(UUID(newest["decision_id"]), request, newest["standing"]))
 
     def _completion(self, event: JSON) -> CompletionView:
         opportunity = event["learning_opportunity"]
@@ -228,7 +284,7 @@ def _known(stored: StoredRecord, zone: ZoneInfo) -> Known:
                 one["revision"],
                 one["receiver"],
                 date.fromisoformat(one["opened_on"]),
-                date.fromisoformat(one["closed_on"]) if one["closed_on"] else None,
+                _closed_on(one, stored),
             )
         )
     for one in stored.decisions:
@@ -245,30 +301,25 @@ def _known(stored: StoredRecord, zone: ZoneInfo) -> Known:
     return known
 
 
-def _grant(decision: JSON) -> Grant | None:
-    grant = decision["grant"]
-    if grant is None:
-        return None
-    lines = tuple(Line(one["slot"], Decimal(one["credits"]), one["level"], one["kind"]) for one in grant["lines"])
-    return Grant(UUID(grant["id"]), frozenset(UUID(one) for one in grant["completions"]), lines, grant["frozen"])
+def _closed_on(enrolment: JSON, stored: StoredRecord) -> date | None:
+    """The first day on which it is closed: as its receiver says, or since its award was conferred."""
+    conferral = stored.conferrals.get(enrolment["enrolment_id"], {})
+    days = [date.fromisoformat(day) for day in (enrolment["closed_on"], conferral.get("conferred_on")) if day]
+    return min(days, default=None)
 
 
-def _attempt(event: JSON) -> Attempt:
-    return Attempt(
-        UUID(event["completion_id"]),
-        event["learning_opportunity"]["id"],
-        Decimal(event["credits"]),
-        event["framework"],
-        event["level"],
-        event["result"],
-        _decimal(event["mark"]),
-        date.fromisoformat(event["completed_on"]),
-        event["revoked"],
+def _conferral(conferral: JSON) -> ConferralView:
+    return ConferralView(
+        conferral_id=conferral["conferral_id"],
+        award=Version(id=conferral["award_id"], version=conferral["award_version"]),
+        conferred_on=conferral["conferred_on"],
+        conferred_by=conferral["conferred_by"],
+        completions=conferral["completions"],
     )
 
 
 def _counts_as(decision: JSON, stack: Stack | None) -> CountsAs | None:
-    grant = _grant(decision)
+    grant = grant_of(decision["grant"])
     if grant is None or stack is None:
         return None
     standing = stack.grants.get(grant.grant_id)

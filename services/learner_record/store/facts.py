@@ -4,7 +4,7 @@ Facts are added and never changed; of each the highest revision or number is cur
 (services.learner_record.domain.record); every revision of one is kept, since every one has its event.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -46,7 +46,9 @@ ORDER BY entry_id, revision DESC
 """
 
 NEWEST_ENROLMENTS: Final = """
-SELECT e.learner_id, e.enrolment_id, e.member, r.revision, r.opened_on, r.closed_on, first.accepted_at
+SELECT e.learner_id, e.enrolment_id, e.member, r.revision, r.opened_on, first.accepted_at,
+    -- A conferral closes its enrolment; `least` passes over what is null.
+    least(r.closed_on, (SELECT conferred_on FROM conferral AS c WHERE c.enrolment_id = e.enrolment_id)) AS closed_on
 FROM enrolment AS e
 CROSS JOIN LATERAL (
     SELECT revision, opened_on, closed_on FROM enrolment_revision WHERE enrolment_id = e.enrolment_id
@@ -97,10 +99,15 @@ SELECT * FROM unnest(
 )
 """
 
-# The empty NOTIFY leaves when the transaction commits; several in one transaction are one.
+# The empty NOTIFY leaves when the transaction commits; several in one transaction are one. Whoever's record changed is
+# due for a look at the progress towards awards.
 RAISE_VERSIONS: Final = """
 WITH raised AS (
     UPDATE learner SET version = version + 1 WHERE learner_id = ANY ($1::uuid[]) RETURNING learner_id
+), due AS (
+    INSERT INTO progress_due (learner_id, caused_by, traceparent)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[])
+    ON CONFLICT (learner_id) DO UPDATE SET caused_by = excluded.caused_by, traceparent = excluded.traceparent
 )
 SELECT count(*), pg_notify('record_changed', '') FROM raised
 """
@@ -262,8 +269,11 @@ async def add_entries(connection: Connection, entries: Sequence[WrittenEntry]) -
         await connection.execute(INSERT_ENTRIES, *columns(rows, 11))
 
 
-async def raise_versions(connection: Connection, learner_ids: Iterable[UUID]) -> None:
-    """Say that these learners' records changed: to whoever looks at their version, and to whoever listens."""
-    changed = sorted(set(learner_ids))
+async def raise_versions(connection: Connection, changed: Mapping[UUID, tuple[UUID | None, str | None]]) -> None:
+    """Say that these learners' records changed: to whoever looks at their version, and to whoever listens.
+
+    With each learner comes the event that changed something last, and its trace.
+    """
     if changed:
-        await connection.execute(RAISE_VERSIONS, changed)
+        rows = [(learner_id, *changed[learner_id]) for learner_id in sorted(changed)]
+        await connection.execute(RAISE_VERSIONS, *columns(rows, 3))

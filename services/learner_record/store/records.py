@@ -27,7 +27,22 @@ SELECT
         'updated_at', updated_at
     )) FROM (
         SELECT DISTINCT ON (entry_id) * FROM entry WHERE learner_id = $1 ORDER BY entry_id, revision DESC
-    ) AS newest), '[]') AS entries
+    ) AS newest), '[]') AS entries,
+    coalesce((SELECT jsonb_object_agg(enrolment_id, to_jsonb(c)) FROM conferral AS c WHERE learner_id = $1), '{}')
+        AS conferrals,
+    coalesce((SELECT jsonb_object_agg(enrolment_id, lost) FROM (
+        SELECT DISTINCT ON (enrolment_id) enrolment_id, lost FROM award_progress
+        WHERE learner_id = $1 ORDER BY enrolment_id, revision DESC
+    ) AS newest), '{}') AS lost,
+    coalesce((SELECT jsonb_object_agg(enrolment_id, completions) FROM (
+        SELECT DISTINCT ON (enrolment_id) enrolment_id, completions FROM choice
+        WHERE learner_id = $1 ORDER BY enrolment_id, revision DESC
+    ) AS newest), '{}') AS choices,
+    coalesce((SELECT jsonb_agg(to_jsonb(lodged) || jsonb_build_object('standing', (
+        SELECT event FROM appeal WHERE appeal.appeal_id = lodged.appeal_id ORDER BY revision DESC LIMIT 1
+    ))) FROM (
+        SELECT DISTINCT ON (appeal_id) * FROM appeal_request WHERE learner_id = $1 ORDER BY appeal_id, revision DESC
+    ) AS lodged), '[]') AS appeals
 """
 
 NAMES: Final = """
@@ -39,7 +54,14 @@ SELECT
     coalesce((SELECT jsonb_agg(jsonb_build_array(o.learning_opportunity_id, o.version, o.event -> 'title'))
         FROM learning_opportunity AS o
         JOIN unnest($3::text[], $4::integer[]) AS asked (id, version)
-            ON o.learning_opportunity_id = asked.id AND o.version = asked.version), '[]') AS titles
+            ON o.learning_opportunity_id = asked.id AND o.version = asked.version), '[]') AS titles,
+    coalesce((SELECT jsonb_object_agg(id, credit) FROM (
+        SELECT DISTINCT ON (learning_opportunity_id) learning_opportunity_id AS id,
+            jsonb_build_object('credits', event -> 'credits', 'level', event -> 'level') AS credit
+        FROM learning_opportunity WHERE learning_opportunity_id IN (
+            SELECT document ->> 'capstone' FROM award WHERE award_id = ANY ($2::text[])
+        ) ORDER BY learning_opportunity_id, version DESC
+    ) AS newest), '{}') AS capstones
 """
 
 # Whom a member means by its own reference: by an enrolment, or by a completion of its own. A learner under an
@@ -71,6 +93,11 @@ class StoredRecord:
     decisions: list[dict[str, Any]]
     enrolments: list[dict[str, Any]]
     entries: list[dict[str, Any]]
+    conferrals: dict[str, dict[str, Any]]
+    """By enrolment, as those that follow."""
+    lost: dict[str, list[str]]
+    choices: dict[str, list[str]]
+    appeals: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +107,8 @@ class Names:
     members: dict[str, dict[str, Any]]
     awards: dict[str, dict[str, Any]]
     titles: dict[tuple[str, int], str | None]
+    capstones: dict[str, dict[str, Any]]
+    """Credits and level of the learning opportunities that are capstones of the awards."""
 
 
 async def record(connection: Connection, learner_id: UUID) -> StoredRecord:
@@ -96,7 +125,8 @@ async def names(
     ids, versions = [one[0] for one in opportunities], [one[1] for one in opportunities]
     row = await connection.fetchrow(NAMES, list(members), list(awards), ids, versions)
     assert row is not None  # noqa: S101 - it selects without FROM
-    return Names(row["members"], row["awards"], {(id_, version): title for id_, version, title in row["titles"]})
+    titles = {(id_, version): title for id_, version, title in row["titles"]}
+    return Names(row["members"], row["awards"], titles, row["capstones"])
 
 
 async def learner_of_reference(connection: Connection, member: str, reference: str) -> UUID | None:

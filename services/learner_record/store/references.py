@@ -10,6 +10,7 @@ from chassis.record import Received
 from contracts.provider_learning_opportunity import LearningOpportunityPublished
 from contracts.provider_member import MemberRegistered
 from contracts.recognition_award import AwardPublished
+from services.learner_record.store import progress
 
 # The row of whoever comes first is inserted; a later one replaces it only where it is newer.
 PUT_MEMBERS: Final = """
@@ -50,6 +51,12 @@ async def keep(connection: Connection, received: Sequence[Received]) -> list[boo
     await _keep(connection, MemberRegistered, PUT_MEMBERS, received, changed)
     await _keep(connection, LearningOpportunityPublished, PUT_LEARNING_OPPORTUNITIES, received, changed)
     await _keep(connection, AwardPublished, PUT_AWARDS, received, changed)
+    new = [one.event for one, is_new in zip(received, changed, strict=True) if is_new]
+    await progress.awards_changed(
+        connection,
+        [event.award_id for event in new if isinstance(event, AwardPublished)],
+        [event.learning_opportunity_id for event in new if isinstance(event, LearningOpportunityPublished)],
+    )
     return changed
 
 
