@@ -14,14 +14,14 @@ from tests.whole import Whole
 
 SEED: Final = int(os.environ.get("CONCORD_SEED", "20261124"))
 LEARNERS: Final = int(os.environ.get("CONCORD_LEARNERS", "300"))
+# One key for all runs: pseudonyms go into the hashes that are compared.
+VALUES: Final = {"LEARNER_ID_KEY": "of the kill tests, the same in every run", "SYNTHETIC_EVERY": "0"}
 
 
 @asynccontextmanager
 async def running(folder: Path, *, with_consortium: bool = True, **how: Any) -> AsyncIterator[Whole]:
     """A fresh system, with the demo's consortium in it; `how` as in deploy.local.system.System."""
-    # One key for all runs: pseudonyms go into the hashes that are compared.
-    values = {"LEARNER_ID_KEY": "of the kill tests, the same in every run", "SYNTHETIC_EVERY": "0"}
-    system = System(folder, ends_with_this_process=True, values=values, **how)
+    system = System(folder, ends_with_this_process=True, values=VALUES, **how)
     await asyncio.to_thread(system.start)
     try:
         whole = Whole(system)

@@ -10,35 +10,33 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import httpx
 import pytest
 
 from deploy.local.system import System
 from deploy.local.units import ROOT
 from tests.eventually import eventually
+from tests.faults.runs import SEED, VALUES, running, see_that_it_is_sound, tell
+from tests.faults.state import Difference, State, examples, settled_state
 from tests.faults.story import Client, Learner, learners
-from tests.faults.test_kill import settled_state
 from tests.servers import Run
 from tests.whole import WORKERS, Whole
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
-SEED: Final = int(os.environ.get("CONCORD_SEED", "20261124"))
 LEARNERS: Final = int(os.environ.get("CONCORD_UPGRADE_LEARNERS", "50"))
 AT_ONCE: Final = 3
 RUNS: Final = ("chassis", "contracts", "services", "deploy", "docker-compose.yml")
 """What makes up a version: a commit that changes none of it runs what ran before."""
 APIS: Final = ("provider-api", "recognition-api", "learner-record-api")
 SERVED: Final = (*APIS, *WORKERS, "portal", "operations")
-CONSUMERS: Final = ("recognition-worker", "learner-record-worker", "operations")
-VALUES: Final = {"LEARNER_ID_KEY": "of the upgrade test, the same in every run", "SYNTHETIC_EVERY": "0"}
+DATABASES: Final = ("recognition", "learner_record", "operations")
 SHARED: Final = ("POSTGRES_PORT", "ISSUER_PORT")
 SET_ASIDE: Final = "SELECT topic, record_key, cause, detail FROM set_aside"
 MARK: Final = """
@@ -76,8 +74,8 @@ class Version:
     ran: Path
 
 
-@pytest.fixture(scope="module")
-def previous(servers: Run) -> Version:
+@pytest.fixture
+def previous(servers: Run, say: Callable[[str], None]) -> Version:
     """The tree of the previous version; every process that runs its code leaves a file with its number."""
     commit = previous_version()
     version = Version(commit, servers.folder / "previous", servers.folder / "previous-ran")
@@ -87,7 +85,7 @@ def previous(servers: Run) -> Version:
     with (version.tree / "chassis" / "__init__.py").open("a") as package:
         package.write(MARK.format(folder=str(version.ran)))
     if (version.tree / "requirements.lock").read_bytes() != (ROOT / "requirements.lock").read_bytes():
-        print("\nthe previous version runs with the libraries of this one: the lock has changed")  # noqa: T201
+        say("the previous version runs with the libraries of this one: the lock has changed")
     return version
 
 
@@ -98,6 +96,7 @@ class Balanced(Whole):
         super().__init__(system)
         self.serving: dict[str, list[str]] = {service: [system.addresses[service]] for service in APIS}
         self.served: dict[str, int] = {}
+        self.broken: list[str] = []
         self._turn = itertools.count()
 
     @asynccontextmanager
@@ -112,8 +111,12 @@ class Balanced(Whole):
                 request.url = request.url.copy_with(port=httpx.URL(address).port)
                 self.served[address] = self.served.get(address, 0) + 1
 
+        async def see(response: httpx.Response) -> None:
+            if response.is_server_error and response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                self.broken.append(f"{response.request.method} {response.url.path}: {response.status_code}")
+
         async with super().at(service, client) as http:
-            http.event_hooks = {"request": [to_one]}
+            http.event_hooks = {"request": [to_one], "response": [see]}
             yield http
 
 
@@ -141,7 +144,7 @@ class Upgrade:
         rest = part + self.parts.pop(0)
         await self.client.send(rest, at_once=len(rest))
         after, ended = self.client.sent - before - during, time.monotonic()
-        await self._decisions_are_read()
+        await self._each_reads_what_the_other_wrote(what)
         self.told.append(
             f"{what}: {during} requests during the change ({changed - began:.0f} s), {after} after it "
             f"({ended - changed:.0f} s)"
@@ -149,8 +152,16 @@ class Upgrade:
         assert change is None or during > 0
         assert after > 0
 
-    async def _decisions_are_read(self) -> None:
-        """Recognition's API, of which the story makes no use, answers in every version that serves."""
+    async def _each_reads_what_the_other_wrote(self, what: str) -> None:
+        set_aside = [tuple(row) for database in DATABASES for row in await self.whole.fetch(database, SET_ASIDE)]
+        wrong = {
+            "broken": self.whole.broken,
+            "refused": self.client.refused,
+            "never visible": self.client.unseen,
+            "set aside": set_aside,
+        }
+        assert not any(wrong.values()), f"{what}: {wrong}"
+        # Recognition's API, of which the story makes no use, answers in every version that serves.
         async with self.whole.at("recognition-api", "northbridge-system") as http:
             for _ in self.whole.serving["recognition-api"]:
                 (await http.get("/decisions", params={"limit": 1})).raise_for_status()
@@ -225,20 +236,11 @@ async def upgrading(folder: Path, previous: Version) -> AsyncIterator[Upgrade]:
             await asyncio.to_thread(system.delete)
 
 
-async def undisturbed(folder: Path, stream: Sequence[Learner]) -> dict[str, list[tuple[str, ...]]]:
+async def undisturbed(folder: Path, stream: list[Learner]) -> State:
     """The end state of the story when this version alone is told it."""
-    needed = ("postgres", "kafka", "issuer", "setup", *APIS, *WORKERS)
-    system = System(folder, only=needed, values=VALUES, ends_with_this_process=True)
-    try:
-        await asyncio.to_thread(system.start)
-        whole = Whole(system)
-        await whole.found()
-        client = Client(whole, SEED)
-        await client.send(list(stream))
-        assert client.refused == []
+    async with running(folder, only=("postgres", "kafka", "issuer", "setup", *APIS, *WORKERS)) as whole:
+        await tell(Client(whole, SEED), stream)
         return await settled_state(whole)
-    finally:
-        await asyncio.to_thread(system.delete)
 
 
 async def _consumed(address: str) -> float:
@@ -247,19 +249,13 @@ async def _consumed(address: str) -> float:
     return sum(float(n) for n in re.findall(r"^messaging_client_consumed_messages_total\{.*\} (\S+)$", text, re.M))
 
 
-async def _set_aside(system: System, name: str) -> list[tuple[object, ...]]:
-    connection = await asyncpg.connect(system.environment(name)["SERVICE_DATABASE_URL"])
-    try:
-        return [tuple(row) for row in await connection.fetch(SET_ASIDE)]
-    finally:
-        await connection.close()
-
-
 def _pids(system: System) -> set[str]:
     return {str(system.processes[name].pid) for name in SERVED}
 
 
-async def test_two_versions_run_side_by_side_and_the_previous_one_comes_back(servers: Run, previous: Version) -> None:
+async def test_two_versions_run_side_by_side_and_the_previous_one_comes_back(
+    servers: Run, previous: Version, say: Callable[[str], None]
+) -> None:
     stream = learners(SEED, LEARNERS)
     parts = [stream[n::10] for n in range(10)]
     async with upgrading(servers.folder / "upgrade", previous) as upgrade:
@@ -279,7 +275,8 @@ async def test_two_versions_run_side_by_side_and_the_previous_one_comes_back(ser
         second = _pids(old)
         await upgrade.tell("the previous version, on the migrated schema", upgrade.give_up)
         state = await settled_state(whole)
-        set_aside = [row for name in CONSUMERS for row in await _set_aside(old, name)]
+        assert upgrade.client.acknowledged == upgrade.client.sent
+        await see_that_it_is_sound(whole)
         ran_again = {file.name for file in previous.ran.iterdir()}
     # Which code each process ran, by its own word.
     assert first <= ran
@@ -289,16 +286,13 @@ async def test_two_versions_run_side_by_side_and_the_previous_one_comes_back(ser
     # Both took part: otherwise nothing was shown.
     assert len(whole.served) == 2 * len(APIS), whole.served
     assert all(both.values()), both
-    assert upgrade.client.refused == []
-    assert upgrade.client.acknowledged == upgrade.client.sent
-    assert set_aside == []
     expected = await undisturbed(servers.folder / "undisturbed-upgrade", stream)
     assert len(expected["decisions"]) > LEARNERS
-    for name, rows in expected.items():
-        assert state[name] == rows, f"{name}: {len(set(rows) ^ set(state[name]))} rows differ"
-    print(  # noqa: T201 - the lines that say what was done
-        f"\nprevious version: {previous.commit[:12]}",
+    difference = Difference.between(expected, state)
+    assert difference.is_none, f"{difference}: {examples(expected, state)}"
+    for line in (
+        f"previous version: {previous.commit[:12]}",
         *upgrade.told,
-        f"requests answered: {upgrade.client.acknowledged}; refused 0 set aside 0; state equal to undisturbed run: yes",
-        sep="\n",
-    )
+        f"changes answered: {upgrade.client.acknowledged}; refused 0 set aside 0; {difference}",
+    ):
+        say(line)
