@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import structlog
 
 from tests.servers import Run
 
@@ -27,6 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[_RUN] = f"{run.folder}:{run.owner}"
     config.stash[_run] = run
     config.add_cleanup(run.end)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_logs() -> None:
+    """As a process writes them: structlog's own tracebacks take seconds, and these are written in a transaction."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
-import structlog
 
 from chassis.database import Pool, open_pool
 from chassis.topics import create
@@ -12,12 +11,6 @@ from contracts.catalogue import Topic
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from tests.conftest import Database
 from tests.integration.chassis.ground import lay_tables
-
-
-@pytest.fixture(autouse=True, scope="session")
-def plain_logs() -> None:
-    """As a process writes them: structlog's own tracebacks take seconds, and these are written in a transaction."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
 
 
 @pytest.fixture
