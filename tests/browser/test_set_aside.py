@@ -1,25 +1,32 @@
 """Operations staff before what is set aside, on the whole system: seen, replayed and dropped, without scripts too."""
 
+import asyncio
+import json
+import os
 import secrets
+import sys
+from asyncio.subprocess import PIPE
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from playwright.async_api import expect
 
+from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
 from tests.browser.conftest import OpenWindow
 from tests.eventually import eventually
-from tests.whole import Whole
+from tests.whole import Whole, completion, enrolment
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers]
 
 SOON = 30_000
+VALUE = b'{"says": "<b>nothing</b>"}'
 
 
-async def send_unreadable(whole: Whole) -> str:
-    """A completion that nobody understands, of a learner nobody knows; gives the learner's pseudonym."""
-    learner = str(uuid4())
+async def send_unreadable(whole: Whole, learner: str) -> None:
+    """A completion of a learner that nobody understands."""
     producer = AIOKafkaProducer(
         bootstrap_servers=whole.system.environment("recognition-worker")["KAFKA_BOOTSTRAP_SERVERS"]
     )
@@ -27,26 +34,95 @@ async def send_unreadable(whole: Whole) -> str:
     try:
         headers = [("ce_id", str(uuid4()).encode()), ("ce_type", b"provider.completion.published.v9"),
                    ("ce_time", b"2026-09-01T12:00:00Z")]  # fmt: skip
-        value = b'{"says": "<b>nothing</b>"}'
-        await producer.send_and_wait(CompletionPublished.TOPIC, value, key=learner.encode(), headers=headers)
+        await producer.send_and_wait(CompletionPublished.TOPIC, VALUE, key=learner.encode(), headers=headers)
     finally:
         await producer.stop()
 
     async def everywhere() -> bool:
-        for service in ("recognition", "learner_record"):
+        for service in ("recognition", "learner_record", "operations"):
             if not await whole.fetch(service, "SELECT 1 FROM set_aside WHERE queue = $1", f"learner:{learner}"):
                 return False
         return True
 
     await eventually(everywhere, within=60)
-    return learner
+
+
+async def command(whole: Whole, *words: str) -> tuple[int, Any]:
+    """`concord operations set-aside …` as a client of operations; its exit code, and its answer in JSON."""
+    at = whole.system.addresses
+    environment = {
+        "CONCORD_RECOGNITION_URL": at["recognition-api"],
+        "CONCORD_LEARNER_RECORD_URL": at["learner-record-api"],
+        "CONCORD_OPERATIONS_URL": at["operations"],
+        "CONCORD_ISSUER": at["issuer"],
+        "CONCORD_CLIENT_ID": "operations-desk",
+        "CONCORD_CLIENT_SECRET": whole.system.environment("issuer")["OPERATIONS_CLIENT_SECRET"],
+    }
+    program = [sys.executable, "-m", "client.main", "operations", "set-aside", *words]
+    process = await asyncio.create_subprocess_exec(
+        *program, env={**os.environ, **environment}, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    assert not err, err.decode()
+    return process.returncode, json.loads(out)
+
+
+async def test_the_command_lists_shows_tries_drops_and_replays(whole: Whole) -> None:
+    """A learner's credit waits behind a message that nobody understands, and flows once that is dropped."""
+    code = f"aside-{secrets.token_hex(3)}"
+    first, second = completion(code, "northbridge:data-ethics"), completion(code, "northbridge:machine-learning")
+    assert (await whole.enrol(enrolment(code, "glenmore:pgcert-data"))).status_code == 201
+    assert (await whole.publish(first)).status_code == 201
+
+    async def known() -> Any:
+        return await whole.fetch("recognition", "SELECT learner_id FROM decision WHERE completion_id = $1", _id(first))
+
+    [(learner,)] = await eventually(known, within=60)
+    await send_unreadable(whole, str(learner))
+    assert (await whole.publish(second)).status_code == 201
+    queue = f"learner:{learner}"
+
+    async def behind() -> Any:
+        _, answer = await command(whole, "list", "--queue", queue, "--json")
+        heads = {name: one["items"] for name, one in answer.items()}
+        return heads if all(items and items[0]["behind"] for items in heads.values()) else None
+
+    heads = await eventually(behind, within=120, every=1)
+    assert set(heads) == {"recognition", "learner_record", "operations"}
+    [head] = heads["recognition"]
+    assert head["cause"] == "unknown_type"
+    shown = await command(whole, "show", "recognition", str(head["id"]))
+    assert shown[1]["value"]["text"] == VALUE.decode()
+
+    chosen = ("--queue", queue, "--because", "nobody understands it", "--json")
+    exit_code, tried = await command(whole, "replay", *chosen, "--dry-run")
+    assert (exit_code, tried["recognition"]["queues"][0]["stopped_at"]) == (1, head["id"])
+    exit_code, dropped = await command(
+        whole, "drop", "--cause", "unknown_type", "--because", "sent by mistake", "--json"
+    )
+    assert exit_code == 0
+    assert [one["waiting"] for one in dropped["recognition"]["queues"] if one["queue"] == queue] == [1]
+    exit_code, replayed = await command(whole, "replay", *chosen)
+    assert exit_code == 0
+    assert replayed["recognition"]["queues"][0]["applied"] == 1
+    decided = await whole.fetch("recognition", "SELECT state FROM decision WHERE completion_id = $1", _id(second))
+    assert len(decided) == 1
+    assert (await command(whole, "replay", *chosen))[0] == 0, "a second time there is nothing to do"
+    _, kept = await command(whole, "list", "--state", "dropped", "--queue", queue, "--json")
+    assert [item["acted_by"] for item in kept["recognition"]["items"]] == ["operations-desk"]
+
+
+def _id(document: dict[str, Any]) -> Any:
+    return completion_id("northbridge", document["reference"])
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 async def test_a_record_is_seen_tried_and_dropped_with_a_reason(
     whole: Whole, window: OpenWindow, scripts: bool
 ) -> None:
-    learner = await send_unreadable(whole)
+    learner = str(uuid4())
+    await send_unreadable(whole, learner)
     reason = f"a test message {secrets.token_hex(3)}"
     async with window(scripts=scripts, width=1280 if scripts else 380) as opened:
         page = opened.page
