@@ -26,6 +26,8 @@ PAUSE: Final = 0.5
 """Seconds until it looks for claims again, after it found none."""
 MEASURED_EVERY: Final = 15
 """Seconds between two counts of what waits."""
+LEFT_OUT_FOR: Final = 600
+"""Seconds after which those who were left out are tried again: what failed may have been mended meanwhile."""
 
 LEFT_OUT = Gauge("concord_learners_left_out", "Learners whose open claims the standing query failed to look at again.")
 WAITING = Gauge("concord_claims_waiting", "Claims that wait for an award or a member that is not known.")
@@ -48,6 +50,7 @@ class StandingQuery:
         self._clock = clock
         self._at: set[UUID] = set()
         self._left_out: set[UUID] = set()
+        self._left_out_at = 0.0
         self._measured_at = 0.0
 
     async def run(self) -> None:
@@ -67,6 +70,9 @@ class StandingQuery:
         if now - self._measured_at < MEASURED_EVERY:
             return
         self._measured_at = now
+        LEFT_OUT.set(len(self._left_out))
+        if now - self._left_out_at >= LEFT_OUT_FOR:
+            self._left_out.clear()
         with contextlib.suppress(*PASSING):
             async with transaction(self._pool) as connection:
                 WAITING.set(await standing.waiting(connection))
@@ -93,7 +99,7 @@ class StandingQuery:
         return len(found)
 
     async def _one_by_one(self) -> int:
-        """Find whose claims fail. Until this process ends they are left out, and everybody else goes on."""
+        """Find whose claims fail. For a while they are left out, and everybody else goes on."""
 
         async def one(connection: Connection) -> int:
             return await self.once(connection, at_a_time=1)
@@ -105,6 +111,7 @@ class StandingQuery:
                 if is_passing(error):
                     return 0
                 self._left_out |= self._at
+                self._left_out_at = self._clock().timestamp()
                 LEFT_OUT.set(len(self._left_out))
                 log.error("a learner's claims cannot be looked at again", exc_info=error)
             else:

@@ -1,9 +1,10 @@
 """Agreements and awards are published, and open claims find them by themselves (ADR 9)."""
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,7 @@ from chassis.batch import Batch
 from chassis.database import Connection, in_transaction, transaction
 from services.recognition.application import references
 from services.recognition.application.catalogue import CatalogueReader
+from services.recognition.application.standing import LEFT_OUT_FOR
 from services.recognition.events import GROUP, Desk
 from services.recognition.store import catalogue as store
 from tests.eventually import eventually
@@ -376,6 +378,34 @@ async def test_a_learner_whose_claims_cannot_be_looked_at_again_holds_up_nobody(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert await states(ground, sound) == ["1 REFERRED NO_AGREEMENT (completion)", "2 RECOGNISED (agreement)"]
+
+
+async def test_who_was_left_out_is_tried_again_after_a_while(ground: Ground) -> None:
+    await ground.consume(member("northbridge"), member("strathmore"))
+    await ground.put(award())
+    learner, other = somebody(), somebody()
+    for one in (learner, other):
+        await ground.consume(enrolment(one), completion(one))
+    [(sound,)] = await ground.rows("SELECT enrolment_id FROM claim WHERE learner_id = $1", learner)
+    async with ground.pool.acquire() as connection:
+        broken = "UPDATE claim SET enrolment_id = $2 WHERE learner_id = $1"
+        await connection.execute(broken, learner, somebody())
+        await ground.put(agreement())
+        task = asyncio.create_task(ground.standing.run())
+        try:
+            await eventually(lambda: _has(ground, other, 2))
+            await eventually(lambda: learner in ground.standing._left_out)
+            await connection.execute(broken, learner, sound)
+            ground.clock.now += timedelta(seconds=LEFT_OUT_FOR)
+            await eventually(lambda: _has(ground, learner, 2))
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert await states(ground, learner) == ["1 REFERRED NO_AGREEMENT (completion)", "2 RECOGNISED (agreement)"]
+
+
+async def _has(ground: Ground, learner: UUID, decisions: int) -> bool:
+    return len(await states(ground, learner)) == decisions
 
 
 async def test_a_late_agreement_that_covers_since_reaches_back(ground: Ground) -> None:
