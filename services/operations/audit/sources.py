@@ -169,7 +169,7 @@ SOURCES: Final[tuple[Source, ...]] = (
         "agreement_id text, version integer, catalogue_number bigint, published_at timestamptz, ratio text,"
         " units jsonb",
         "SELECT agreement_id, version, catalogue_number, published_at, document ->> 'credit_ratio',"
-        " document -> 'credit_units' FROM agreement",
+        " nullif(document -> 'credit_units', 'null') FROM agreement",
     ),
     Source(
         "recognition",

@@ -137,3 +137,61 @@ async def test_the_command_says_which_database_cannot_be_read(databases: Databas
     gone = databases | {"provider": databases["provider"]._replace(url=databases["provider"].url + "_gone")}
     code, said = await asyncio.to_thread(_run, gone)
     assert (code, "cannot be read" in said) == (2, True)
+
+
+@pytest.mark.parametrize(("granted", "holds"), [("6.66", True), ("6.67", False)])
+async def test_a_grant_above_the_exact_ceiling_is_found(databases: Databases, granted: str, holds: bool) -> None:
+    """10 credits at 2 : 3 are 20/3: 6.66 is below, 6.67 is not."""
+    claim, learner, decision, grant = uuid4(), uuid4(), uuid4(), uuid4()
+    enrolment, now = uuid4(), datetime.now(UTC)
+    recognition = databases["recognition"].url
+    await do(
+        recognition,
+        "INSERT INTO agreement VALUES ('a', 1, '{e,n}', '{\"credit_ratio\": \"2/3\", \"credit_units\": null}', 'h', 1,"
+        " now(), 'x')",
+    )
+    await do(recognition, "INSERT INTO member VALUES ('n', 1, 'N', 'FHEQ', '[]', NULL, 'x', '{}')")
+    await do(
+        recognition,
+        "INSERT INTO completion_revision (completion_id, revision, learner_id, provider, reference, learner_reference,"
+        " is_matchable, course, course_version, credits, framework, result, completed_on,"
+        " identity_verified_at_assessment, revoked, missing_elements, body_hash, accepted_at, claimable_from, event_id)"
+        " VALUES ($1, 1, $2, 'e', 'r', 'l', true, 'e:c', 1, 10, 'FHEQ', 'pass', now(), true, false, '{}', 'h', now(),"
+        " now(), $1)",
+        claim,
+        learner,
+    )
+    await do(
+        recognition,
+        "INSERT INTO credit_grant VALUES ($1, 0, $2, $3, ARRAY[$4::uuid], '{e:c}', '{}', false, true, 'a', 1, 'w', 1)",
+        enrolment,
+        grant,
+        learner,
+        claim,
+    )
+    await do(
+        recognition,
+        "INSERT INTO ledger VALUES ($1, 0, false, $2, $3, 'e:c', $4::text::numeric, 4, 'specific', now())",
+        grant,
+        learner,
+        enrolment,
+        granted,
+    )
+    await do(
+        recognition,
+        "INSERT INTO decision (completion_id, enrolment_id, number, decision_id, learner_id, completion_revision,"
+        " provider, receiver, state, grounds, cause, agreement_id, agreement_version, award_id, award_version,"
+        " claimed_on, claimable_from, grant_id, is_frozen, catalogue_number, decided_at) VALUES ($1, $2, 1, $3, $4, 1,"
+        " 'e', 'n', 'PARTIAL', '[]', 'completion', 'a', 1, 'w', 1, now(), now(), $5, false, 1, $6)",
+        claim,
+        enrolment,
+        decision,
+        learner,
+        grant,
+        now,
+    )
+    report = await audit(urls(databases))
+    assert [one.wrong for each in report.results if each.invariant == "I-5" for one in each.violations] == (
+        [] if holds else ["more than its completions come to"]
+    )
+    assert report.violations["I-4"] == 0
