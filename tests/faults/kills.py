@@ -50,17 +50,17 @@ class Killer:
         """Of the kills: at a crash point, inside the process's work."""
 
     async def run(self, progress: Callable[[], float]) -> None:
-        """Kill by the progress of the load, from 0 to 1, so that it goes on for as long as the killing does.
+        """Kill by the progress of the load, from 0 to 1 at its end, so that it goes on for as long as the killing does.
 
         The instants do not wait for one another: outages overlap as they come. Only the process itself must be there.
         """
-        instants = sorted(self._rng.uniform(0.02, 0.85) for _ in self._order)
+        instants = sorted(self._rng.uniform(0.02, 0.8) for _ in self._order)
         for (unit, nth), instant in zip(self._order, instants, strict=True):
             await _reach(progress, instant)
             await asyncio.sleep(self._rng.uniform(0.0, 0.6))  # a seeded instant, not a condition
             # By turns, so that two rounds do for every process.
             if unit in CRASH_POINTS and (nth + UNITS.index(unit)) % 2:
-                await self._kill_inside(unit)
+                await self._kill_inside(unit, progress)
             else:
                 await self._kill(unit)
 
@@ -69,19 +69,22 @@ class Killer:
         await asyncio.to_thread(self._system.kill, unit)
         self.kills[unit] += 1
 
-    async def _kill_inside(self, unit: str) -> None:
-        """Kill it, and after its next start have it die at a crash point."""
+    async def _kill_inside(self, unit: str, progress: Callable[[], float]) -> None:
+        """Kill it, and after its next start have it die at a crash point, unless the load ends before that."""
         always = SESSION if unit in READERS else {}
         wish = f"{self._rng.choice(CRASH_POINTS[unit])}:{self._rng.randrange(1, 4)}"
         self._system.set_environment(unit, {**always, "CRASH_AT": wish})
         await self._is_back(unit)
         before = self._system.states[unit].starts
         await self._kill(unit)
-        await eventually(
-            lambda: self._system.states[unit].starts > before + 1, within=BACK_WITHIN, what=f"{unit} dies at {wish}"
-        )
-        self.kills[unit] += 1
-        self.inside += 1
+
+        def died() -> bool:
+            return self._system.states[unit].starts > before + 1
+
+        await eventually(lambda: died() or progress() >= 1, within=BACK_WITHIN, what=f"{unit} dies at {wish}")
+        if died():
+            self.kills[unit] += 1
+            self.inside += 1
         self._system.set_environment(unit, always)
 
     async def _is_back(self, unit: str) -> None:

@@ -15,7 +15,7 @@ from tests.faults.state import Difference, State, examples, settled_state
 from tests.faults.story import Client, learners
 from tests.servers import Run
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
 
 BELOW_FENCE: Final = "SELECT coalesce(sum(dropped), 0) FROM fence"
 
