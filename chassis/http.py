@@ -5,15 +5,18 @@ import binascii
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Header, Query
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Match
 
 from chassis import openapi
 from chassis.bodies import body, faults_of, parse, raw_body, read_within
@@ -35,6 +38,7 @@ __all__ = [
     "encode_cursor",
     "etag",
     "expected_revision",
+    "headers_of",
     "page_size",
     "parse",
     "problems",
@@ -110,7 +114,16 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         detail = "There is nothing at this address."
     elif error.status_code == 405:
         detail = f"{request.method} is not served at this address."
-    return Problem(error.status_code, detail, headers=error.headers).response()
+    return Problem(error.status_code, detail, headers=headers_of(request, error)).response()
+
+
+def headers_of(request: Request, error: HTTPException) -> Mapping[str, str] | None:
+    """The headers of an HTTP error's answer: for 405 every method of the address, where the framework names one's."""
+    if error.status_code != 405:
+        return error.headers
+    contexts = iter_route_contexts(request.app.router.routes)
+    here = [one.methods for one in contexts if one.methods and one.matches(request.scope)[0] is not Match.NONE]
+    return {"Allow": ", ".join(sorted(set().union(*here)))}
 
 
 def _add_health(app: FastAPI, checks: Mapping[str, Check]) -> None:
@@ -152,8 +165,15 @@ def _add_description(app: FastAPI) -> None:
 
 def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer whose bytes depend on its values alone: a repeat is answered with the very same."""
-    raw = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    raw = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=_plain)
     return Response(raw, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def _plain(value: object) -> str:
+    """What orjson does not know: the database driver's own kind of UUID."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 # Documents that people change: ETag and If-Match
