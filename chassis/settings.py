@@ -75,7 +75,7 @@ class Settings(Surroundings):
     synthetic_client_secret: SecretStr = Field(SecretStr(""), description="Secret of the synthetic members' clients.")
     synthetic_learner: str = Field("", description="An identifier that is nobody's; `{period}` in it becomes the hour.")
     session_timeout_ms: int = Field(10_000, ge=1_000, description="After which silence a consumer is taken for dead.")
-    set_aside_in_a_row: int = Field(25, ge=1, description="Learners set aside in a row before the consumer stops.")
+    set_aside_in_a_row: int = Field(25, ge=1, description="Records that fail in a row before the consumer stops.")
 
     @property
     def jwks_url(self) -> str:
