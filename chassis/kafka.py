@@ -70,7 +70,7 @@ class Access:
     async def why(self, bootstrap: str, error: BaseException) -> str:
         """What to say of a client's error: aiokafka keeps to itself why no broker let it in, so one is asked again."""
         if isinstance(error, KafkaConnectionError) and self.protocol != "PLAINTEXT":
-            error = await self._refusal(bootstrap.split(",")[0]) or error
+            error = await self._refusal(bootstrap) or error
         if isinstance(error, AuthenticationFailedError):
             return f"Kafka, which does not know {self.username} by this password: KAFKA_USERNAME, KAFKA_PASSWORD"
         if isinstance(error, TopicAuthorizationFailedError):
@@ -79,13 +79,16 @@ class Access:
             return f"Kafka, whose certificate is not trusted ({error.reason}): KAFKA_CA_FILE"
         return type(error).__name__
 
-    async def _refusal(self, broker: str) -> BaseException | None:
-        host, _, port = broker.strip().rpartition(":")
-        try:
-            connection = await create_conn(host, int(port), request_timeout_ms=5_000, **self.options)
-        except (KafkaError, OSError, TimeoutError) as error:
-            return error
-        connection.close()
+    async def _refusal(self, bootstrap: str) -> BaseException | None:
+        for broker in bootstrap.split(","):
+            host, _, port = broker.strip().rpartition(":")
+            try:
+                connection = await create_conn(host, int(port), request_timeout_ms=5_000, **self.options)
+            except (AuthenticationFailedError, ssl.SSLError) as error:
+                return error
+            except (KafkaError, OSError, TimeoutError):
+                continue  # this one is away; another may say more
+            connection.close()
         return None
 
 
