@@ -23,16 +23,21 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
+from typing import TYPE_CHECKING
 
 from deploy.local import processes
 from deploy.local.kafka import SETTINGS, Broker, Kafka
-from deploy.local.ports import free_port
+from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres import INITDB, Postgres
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
 
 RUNS = Path(__file__).parents[1] / ".local" / "tests"
 FETCH_SECONDS = 240
 """For a first start of all, which fetches Kafka's jars."""
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""On a machine that is busy with the tests themselves."""
 
 
 class Run:
@@ -163,6 +168,20 @@ def _end(process: Popen[bytes]) -> None:
     process.wait()
 
 
+def _publish(container: "DockerContainer", inside: int, outside: int | None = None) -> str:
+    """Publish a container's port (on any, where none is named), and give the host to reach it at.
+
+    Where that host is this machine, nobody else can reach it.
+    """
+    host = container.get_docker_client().host()
+    if host in ("localhost", LOOPBACK):
+        host = LOOPBACK
+        container.ports[f"{inside}/tcp"] = (LOOPBACK, outside)  # type: ignore[assignment]  # Docker's SDK takes it
+    else:
+        container.with_bind_ports(inside, outside)
+    return host
+
+
 @contextmanager
 def _docker_postgres() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer
@@ -173,10 +192,10 @@ def _docker_postgres() -> Iterator[str]:
         .with_env("POSTGRES_PASSWORD", password)
         .with_env("POSTGRES_INITDB_ARGS", " ".join(INITDB))
         .with_command("postgres -c max_connections=200")
-        .with_exposed_ports(5432)
     )
+    host = _publish(container, 5432)
     with container:
-        at = Postgres(Path(), int(container.get_exposed_port(5432)), password, host=container.get_container_host_ip())
+        at = Postgres(Path(), int(container.get_exposed_port(5432)), password, host=host)
         asyncio.run(_until_ready(at.trouble))
         yield at.url
 
@@ -187,8 +206,8 @@ def _docker_kafka() -> Iterator[str]:
 
     # A broker tells its clients where it is, so its port outside must be known before it starts.
     port = free_port()
-    container = DockerContainer("apache/kafka:4.1.1").with_bind_ports(9092, port)
-    at = Kafka(Path(), [Broker(1, port, 0, container.get_container_host_ip())])
+    container = DockerContainer("apache/kafka:4.1.1")
+    at = Kafka(Path(), [Broker(1, port, 0, _publish(container, 9092, port))])
     settings = {
         "node.id": "1",
         "process.roles": "broker,controller",
