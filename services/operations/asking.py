@@ -8,7 +8,8 @@ import httpx
 
 from chassis.identity import IssuerUnreachable
 
-TIMEOUT: Final = httpx.Timeout(10.0)
+PATIENCE: Final = 10.0
+"""Seconds that a service may take to answer."""
 
 
 @dataclass
@@ -23,10 +24,11 @@ class NotAnswered(Exception):
 
 
 class Desks:
-    """The services that consume, by their names, at their base addresses."""
+    """The services that consume, by their names, at their base addresses; `patience` is in seconds."""
 
-    def __init__(self, client: httpx.AsyncClient, addresses: Mapping[str, str]) -> None:
+    def __init__(self, client: httpx.AsyncClient, addresses: Mapping[str, str], *, patience: float = PATIENCE) -> None:
         self._client = client
+        self._timeout = httpx.Timeout(patience)
         self._addresses = {name: address.rstrip("/") for name, address in addresses.items() if address}
 
     @property
@@ -59,7 +61,7 @@ class Desks:
     async def _ask(self, service: str, method: str, path: str, auth: httpx.Auth, **more: Any) -> dict[str, Any]:
         try:
             response = await self._client.request(
-                method, f"{self._addresses[service]}{path}", auth=auth, timeout=TIMEOUT, **more
+                method, f"{self._addresses[service]}{path}", auth=auth, timeout=self._timeout, **more
             )
             answer = response.json()
         except (httpx.HTTPError, IssuerUnreachable, ValueError) as error:

@@ -21,6 +21,9 @@ from services.operations.audit.kept import NewestReport
 from services.operations.events import GROUP, JourneyDesk
 from services.operations.synthetic.probe import Probe
 
+PAGE_PATIENCE = 4.0
+"""Seconds that a page waits for a service: less than the page itself may take, so that the others are still shown."""
+
 DESCRIPTION = """
 The journey of every completion, from its acceptance to every record it stands on, watched from the topics.
 """
@@ -49,6 +52,7 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
             "learner_record": settings.learner_record_url,
             "operations": settings.operations_url,
         },
+        patience=PAGE_PATIENCE,
     )
     app.include_router(aside_pages.routes(desks, templates))
     site = Site(

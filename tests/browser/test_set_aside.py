@@ -2,24 +2,24 @@
 
 import asyncio
 import json
-import os
 import secrets
-import sys
-from asyncio.subprocess import PIPE
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from playwright.async_api import expect
+from typer.testing import CliRunner
 
+from client.main import collect
 from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
+from services.operations.set_aside import SERVICES
 from tests.browser.conftest import OpenWindow
 from tests.eventually import eventually
 from tests.whole import Whole, completion, enrolment
 
-pytestmark = [pytest.mark.browser, pytest.mark.servers]
+pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(600)]
 
 SOON = 30_000
 VALUE = b'{"says": "<b>nothing</b>"}'
@@ -38,13 +38,18 @@ async def send_unreadable(whole: Whole, learner: str) -> None:
     finally:
         await producer.stop()
 
-    async def everywhere() -> bool:
-        for service in ("recognition", "learner_record", "operations"):
-            if not await whole.fetch(service, "SELECT 1 FROM set_aside WHERE queue = $1", f"learner:{learner}"):
-                return False
-        return True
+    await _wait_aside(whole, learner, 1)
 
-    await eventually(everywhere, within=60)
+
+async def _wait_aside(whole: Whole, learner: str, records: int) -> None:
+    """Wait until so many records of a learner at least wait in every service."""
+    sql = "SELECT count(*) >= $2 FROM set_aside WHERE queue = $1 AND state = 'waiting'"
+
+    async def everywhere() -> Any:
+        found = [await whole.fetch(name, sql, f"learner:{learner}", records) for name in SERVICES]
+        return all(row[0] for [row] in found)
+
+    await eventually(everywhere, within=90, every=0.5)
 
 
 async def command(whole: Whole, *words: str) -> tuple[int, Any]:
@@ -58,14 +63,10 @@ async def command(whole: Whole, *words: str) -> tuple[int, Any]:
         "CONCORD_CLIENT_ID": "operations-desk",
         "CONCORD_CLIENT_SECRET": whole.system.environment("issuer")["OPERATIONS_CLIENT_SECRET"],
     }
-    program = [sys.executable, "-m", "client.main", "operations", "set-aside", *words]
-    process = await asyncio.create_subprocess_exec(
-        *program, env={**os.environ, **environment}, stdout=PIPE, stderr=PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    assert not err, err.decode()
-    return process.returncode, json.loads(out)
+    runner, program = CliRunner(), collect()
+    result = await asyncio.to_thread(runner.invoke, program, ["operations", "set-aside", *words], env=environment)
+    assert result.stdout, result.output
+    return result.exit_code, json.loads(result.stdout)
 
 
 async def test_the_command_lists_shows_tries_drops_and_replays(whole: Whole) -> None:
@@ -83,12 +84,10 @@ async def test_the_command_lists_shows_tries_drops_and_replays(whole: Whole) -> 
     assert (await whole.publish(second)).status_code == 201
     queue = f"learner:{learner}"
 
-    async def behind() -> Any:
-        _, answer = await command(whole, "list", "--queue", queue, "--json")
-        heads = {name: one["items"] for name, one in answer.items()}
-        return heads if all(items and items[0]["behind"] for items in heads.values()) else None
-
-    heads = await eventually(behind, within=120, every=1)
+    await _wait_aside(whole, str(learner), 2)
+    _, answer = await command(whole, "list", "--queue", queue, "--json")
+    heads = {name: one["items"] for name, one in answer.items()}
+    assert all(items[0]["behind"] for items in heads.values())
     assert set(heads) == {"recognition", "learner_record", "operations"}
     [head] = heads["recognition"]
     assert head["cause"] == "unknown_type"
@@ -129,7 +128,12 @@ async def test_a_record_is_seen_tried_and_dropped_with_a_reason(
         await opened.sign_in(whole.system.addresses["operations"], "Olga Operator")
         await page.get_by_role("link", name="What is set aside").click()
         rows = page.locator("tr", has_text=f"learner:{learner}").filter(has_text="recognition")
-        await expect(rows).to_have_count(1)
+
+        async def listed() -> Any:
+            await page.reload()
+            return await rows.count()
+
+        await eventually(listed, within=60)
         await expect(rows).to_contain_text("Its type is not the topic’s")
         if scripts:
             assert await opened.violations() == []
