@@ -18,6 +18,9 @@ from chassis.identity import Verifier
 from chassis.learners import Scheme, identify
 from contracts.event import Event
 from contracts.ids import completion_id, decision_id, enrolment_id, grant_id
+from contracts.learner_record_appeal_request import AppealRequestLodged
+from contracts.learner_record_award_progress import AwardProgressChanged
+from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.learner_record_entry import EntryUpdated
 from contracts.provider_completion import CompletionPublished, LearningOpportunityVersion
@@ -28,6 +31,7 @@ from contracts.recognition_decision import Cause, DecisionMade, Grant, Line, Ver
 from contracts.recognition_decision import Ground as Reason
 from deploy.local.issuer import Signer
 from services.learner_record.api import create_api
+from services.learner_record.application.progressing import TellProgress
 from services.learner_record.application.watching import Watch
 from services.learner_record.events import RecordDesk
 from services.learner_record.views import RecordView
@@ -147,6 +151,15 @@ class Ground:
         async with transaction(self.pool) as connection:
             return await batch.handle(connection, **how)
 
+    async def tell_progress(self) -> list[AwardProgressChanged]:
+        """Let the progress be told of everybody who is due; gives all that was ever told, in order."""
+        tell = TellProgress(self.pool, self.clock)
+        told = 1
+        while told:
+            async with transaction(self.pool) as connection:
+                told = await tell.once(connection)
+        return [event for event, _, _ in await self.sent("learner_record.award_progress")]
+
     async def receive(self, *events: Event | Logged) -> Handled:
         """Let events come, in one batch."""
         return await self.handle(self.log(events))
@@ -164,7 +177,10 @@ class Ground:
 
     async def sent(self, topic: str) -> list[tuple[Any, UUID | None, str | None]]:
         """The events in the outbox for a topic, each with its cause and trace context."""
-        contract = {one.TOPIC: one for one in (EntryUpdated, EnrolmentRecorded)}[topic]
+        contracts: tuple[type[Event], ...] = (
+            EntryUpdated, EnrolmentRecorded, AwardProgressChanged, ChoiceMade, AppealRequestLodged,
+        )  # fmt: skip
+        contract = {one.TOPIC: one for one in contracts}[topic]
         async with self.pool.acquire() as connection:
             rows = await connection.fetch(
                 "SELECT payload, caused_by, traceparent FROM outbox WHERE topic = $1 ORDER BY id", topic
