@@ -44,17 +44,19 @@ def body(model: type[Model], *, limit: int = LIMIT) -> Callable[[Request], Await
     return read
 
 
-def raw_body(media_type: str, *, limit: int, description: str) -> Callable[[Request], Awaitable[bytes]]:
+def raw_body(
+    media_type: str, *, limit: int, description: str, model: type[BaseModel] | None = None
+) -> Callable[[Request], Awaitable[bytes]]:
     """A dependency that gives the bytes of a body of the given media type, such as `application/x-ndjson`.
 
-    Answers 413 and 415 as `body` does; the description is for the API's own.
+    Answers 413 and 415 as `body` does; the description is for the API's own, and so is the `model` of what is in it.
     """
 
     async def read(request: Request) -> bytes:
         _must_be(request, media_type)
         return await read_within(request, limit)
 
-    setattr(read, BODY_MARK, BodyMark(media_type, None, description))
+    setattr(read, BODY_MARK, BodyMark(media_type, model, description))
     return read
 
 

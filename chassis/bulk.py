@@ -14,7 +14,7 @@ from chassis.accepting import Accepted, Accepting, Answer, Document, Row, Stored
 from chassis.bodies import parse, raw_body
 from chassis.documents import Line
 from chassis.http import as_json
-from chassis.problems import Problem
+from chassis.problems import Problem, ProblemDetails
 
 MOST_LINES: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
@@ -30,14 +30,18 @@ async def answer_one(accept: Accepting[Document, Stored], member: str, reference
     return as_json(accept.answer_of(answer.revision), 201 if answer.is_new else 200)
 
 
-def bulk_body(what: str) -> Callable[[Request], Awaitable[bytes]]:
-    """A dependency that gives the content of a bulk request, 4 MiB at most."""
-    return raw_body(NDJSON, limit=MOST_BYTES, description=f"{what} with `reference`, one a line.")
+def bulk_body(line: type[Line]) -> Callable[[Request], Awaitable[bytes]]:
+    """A dependency that gives the content of a bulk request of such lines, 4 MiB at most."""
+    description = f"{MOST_LINES:,} documents of this schema at most, one a line."
+    return raw_body(NDJSON, limit=MOST_BYTES, description=description, model=line)
 
 
 def answered_by_line(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers line by line: `model` is an accepted line's answer."""
-    return {200: {"content": {NDJSON: {"schema": model.model_json_schema()}}, "description": "Line by line"}}
+    problem = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+    schema = {"anyOf": [model.model_json_schema(), problem]}
+    description = "An answer of this schema for each line, in their order."
+    return {200: {"content": {NDJSON: {"schema": schema}}, "description": description}}
 
 
 async def answer_lines(accept: Accepting[Any, Stored], member: str, model: type[Line], content: bytes) -> Response:

@@ -21,6 +21,7 @@ from chassis.bodies import faults_of
 from chassis.clock import Clock
 from chassis.database import is_passing
 from chassis.ground import problem_of
+from chassis.http import headers_of
 from chassis.identity import IssuerUnreachable, NotTrusted, Principal, Role, Verifier, public
 from chassis.pages.headers import PageHeaders
 from chassis.pages.issuer import Issuer
@@ -190,7 +191,8 @@ class Site:
 
     async def _on_trouble(self, request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
-            problem = Problem(error.status_code, "There is nothing to see at this address.", headers=error.headers)
+            headers = headers_of(request, error)
+            problem = Problem(error.status_code, "There is nothing to see at this address.", headers=headers)
         elif isinstance(error, RequestValidationError):
             # A person follows links; one with values that fit no page leads nowhere.
             nowhere = Problem(404, "There is nothing to see at this address.")

@@ -42,7 +42,7 @@ def routes(pool: Pool, record: RecordEnrolments) -> APIRouter:
 
     @router.post("/enrolments:bulk", response_class=Response, responses=answered_by_line(BulkAnswer))
     async def post_enrolments(
-        principal: Publisher, content: Annotated[bytes, Depends(bulk_body("Enrolments"))]
+        principal: Publisher, content: Annotated[bytes, Depends(bulk_body(EnrolmentLine))]
     ) -> Response:
         """Record up to 1,000 enrolments: one JSON document a line, each with its `reference`; 4 MiB at most.
 

@@ -42,7 +42,7 @@ def routes(pool: Pool, publish: PublishCompletions) -> APIRouter:
 
     @router.post("/completions:bulk", response_class=Response, responses=answered_by_line(BulkAnswer))
     async def post_completions(
-        principal: Publisher, content: Annotated[bytes, Depends(bulk_body("Completions"))]
+        principal: Publisher, content: Annotated[bytes, Depends(bulk_body(CompletionLine))]
     ) -> Response:
         """Publish up to 1,000 completions: one JSON document a line, each with its `reference`; 4 MiB at most.
 

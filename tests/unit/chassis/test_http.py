@@ -79,6 +79,11 @@ def an_app(**more: Any) -> FastAPI:
             raise conflict("There is another.", stored={"count": 2})
         return thing
 
+    @router.get("/things/{thing_id}")
+    @public
+    async def get(thing_id: str) -> str:
+        return thing_id
+
     @router.post("/lines")
     @public
     async def lines(
@@ -290,7 +295,7 @@ async def test_no_such_address_and_no_such_method_are_problems_too(client: httpx
     problem(await client.get("/nowhere"), 404, "not-found")
     answer = await client.delete("/things/1")
     problem(answer, 405, "method-not-allowed")
-    assert answer.headers["Allow"] == "PUT"
+    assert answer.headers["Allow"] == "GET, PUT", "all that the address serves, not only its first route"
 
 
 @pytest.mark.parametrize("address", ["/things/a%00b", "/things?after=%00"])
