@@ -17,9 +17,22 @@ IMMUTABLE: Final = {
         "decision",
         "credit_grant",
         "ledger",
+        "choice_revision",
+        "conferral",
     ),
-    "learner_record": ("enrolment", "enrolment_revision", "completion_revision", "decision", "entry"),
-    "operations": ("hop",),
+    "learner_record": (
+        "enrolment",
+        "enrolment_revision",
+        "completion_revision",
+        "decision",
+        "entry",
+        "choice",
+        "appeal_request",
+        "appeal",
+        "conferral",
+        "award_progress",
+    ),
+    "operations": ("hop", "audit_report"),
 }
 
 _IMMUTABLE: Final = ", ".join(f"('{service}', '{table}')" for service in SERVICES for table in IMMUTABLE[service])
