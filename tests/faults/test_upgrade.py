@@ -200,7 +200,7 @@ class Upgrade:
     @staticmethod
     def wait(condition: Callable[[], bool]) -> None:
         """Wait for what a thread may wait for."""
-        asyncio.run(eventually(condition, within=120))
+        asyncio.run(eventually(condition, within=240))
 
 
 @asynccontextmanager
