@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from aiokafka.conn import create_conn
-from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed, TopicAuthorizationFailedError
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram512
 
@@ -71,7 +71,7 @@ class Access:
         """What to say of a client's error: aiokafka keeps to itself why no broker let it in, so one is asked again."""
         if isinstance(error, KafkaConnectionError) and self.protocol != "PLAINTEXT":
             error = await self._refusal(bootstrap) or error
-        if isinstance(error, AuthenticationFailedError):
+        if isinstance(error, SaslAuthenticationFailed):
             return f"Kafka, which does not know {self.username} by this password: KAFKA_USERNAME, KAFKA_PASSWORD"
         if isinstance(error, TopicAuthorizationFailedError):
             return f"Kafka, which does not give {self.username or 'this user'} the topic: run the script of `make acls`"
@@ -84,7 +84,7 @@ class Access:
             host, _, port = broker.strip().rpartition(":")
             try:
                 connection = await create_conn(host, int(port), request_timeout_ms=5_000, **self.options)
-            except (AuthenticationFailedError, ssl.SSLError) as error:
+            except (SaslAuthenticationFailed, ssl.SSLError) as error:
                 return error
             except (KafkaError, OSError, TimeoutError):
                 continue  # this one is away; another may say more
