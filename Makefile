@@ -28,7 +28,7 @@ demo: $(READY) ## start everything afresh with a consortium's data, and say wher
 
 ##@ Run it
 .PHONY: up down status audit clean-data env
-up: $(READY) ## start everything in the background; its data stay in .local/run
+up: $(READY) ## start everything in the background; its data stay in .local/run; BROKERS=3 for three brokers
 	@$(BIN)/python -m deploy.local.launcher up
 
 down: $(READY) ## end it, also after a crash

@@ -1,6 +1,7 @@
 """`make demo`: starts everything, publishes a small consortium, says what happened, and stays until Ctrl-C."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -31,7 +32,12 @@ def main() -> int:
     FOLDER.mkdir(mode=0o700, parents=True)
     people = FOLDER / "people.yaml"
     people_file.write(people, told, document["members"])
-    system = System(FOLDER, values={"ISSUER_PEOPLE": str(people), "SYNTHETIC_EVERY": "0"}, ends_with_this_process=True)
+    system = System(
+        FOLDER,
+        brokers=int(os.environ.get("BROKERS", "1")),
+        values={"ISSUER_PEOPLE": str(people), "SYNTHETIC_EVERY": "0"},
+        ends_with_this_process=True,
+    )
     begun = time.monotonic()
     try:
         with StartProgress(console) as progress:
