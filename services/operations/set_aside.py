@@ -119,7 +119,7 @@ def list_command(
     if as_json:
         typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
         return
-    console = Console()
+    console = _console()
     found = [(name, item) for name, answer in answers.items() for item in answer["items"]]
     if not found:
         console.print("nothing" if state == "any" else f"nothing is {state}", style="green")
@@ -257,28 +257,32 @@ def _each(
         _end(str(error))
 
 
+def _console(*, stderr: bool = False) -> Console:
+    """Says things as they are: what comes from records is no markup, and `:x:` no emoji."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
 def _end(message: str) -> NoReturn:
-    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+    _console(stderr=True).print(message, soft_wrap=True)
     raise typer.Exit(code=2)
 
 
 def _table(found: Sequence[tuple[str, dict[str, Any]]]) -> Table:
-    table = Table(border_style="dim", header_style="bold")
-    for name in ("Service", "Id", "Queue", "Why", "For", "Behind", "State"):
-        table.add_column(name, justify="right" if name in ("Id", "Behind") else "left", overflow="fold")
+    table = Table(border_style="dim", header_style="bold", show_lines=True)
+    # A queue's name is copied from here, so a pseudonym stays in one line.
+    table.add_column("Record", no_wrap=True)
+    table.add_column("Why", overflow="fold")
+    table.add_column("How it stands", overflow="fold")
     now = datetime.now(UTC)
     for service, item in found:
-        state = "dropped: not processed" if item["state"] == "dropped" else item["state"]
-        if item["acted_by"]:
-            state += f"\n{item['acted_by']}: {item['because']}"
+        since = duration((now - datetime.fromisoformat(item["set_aside_at"])).total_seconds())
+        stands = {"waiting": f"for {since}\n{item['behind']} behind", "dropped": "dropped: not processed"}
+        done = f"\n{item['acted_by']}: {item['because']}" if item["acted_by"] else ""
         table.add_row(
-            service,
-            str(item["id"]),
-            f"{item['queue'] or 'by itself'}\n{item['topic']}/{item['partition']} offset {item['offset']}",
+            f"{service} {item['id']}\n{item['queue'] or 'by itself'}\n"
+            f"{item['topic']}/{item['partition']} offset {item['offset']}",
             f"{item['cause']}\n{item['detail']}",
-            duration((now - datetime.fromisoformat(item["set_aside_at"])).total_seconds()),
-            str(item["behind"]),
-            state,
+            stands.get(item["state"], item["state"]) + done,
         )
     return table
 
@@ -289,12 +293,12 @@ def _tell(
     if as_json:
         typer.echo(json.dumps(answers, ensure_ascii=False, indent=2))
         return
-    console = Console()
+    console = _console()
     for name, answer in answers.items():
         for queue in answer["queues"]:
             words = sentence(queue, answer["dry_run"])
-            console.print(f"{name}: {words}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{name}: {words}", soft_wrap=True)
         for record in answer["not_waiting"]:
-            console.print(f"{name}: {record} does not wait; nothing is done about it", highlight=False)
+            console.print(f"{name}: {record} does not wait; nothing is done about it")
         if not answer["queues"] and not answer["not_waiting"]:
-            console.print(f"{name}: nothing waits that is meant", highlight=False)
+            console.print(f"{name}: nothing waits that is meant")

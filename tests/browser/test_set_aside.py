@@ -52,8 +52,8 @@ async def _wait_aside(whole: Whole, learner: str, records: int) -> None:
     await eventually(everywhere, within=90, every=0.5)
 
 
-async def command(whole: Whole, *words: str) -> tuple[int, Any]:
-    """`concord operations set-aside …` as a client of operations; its exit code, and its answer in JSON."""
+async def told(whole: Whole, *words: str) -> tuple[int, str]:
+    """`concord operations set-aside …` as a client of operations; its exit code, and what it says."""
     at = whole.system.addresses
     environment = {
         "CONCORD_RECOGNITION_URL": at["recognition-api"],
@@ -66,7 +66,13 @@ async def command(whole: Whole, *words: str) -> tuple[int, Any]:
     runner, program = CliRunner(), collect()
     result = await asyncio.to_thread(runner.invoke, program, ["operations", "set-aside", *words], env=environment)
     assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
+    return result.exit_code, result.stdout
+
+
+async def command(whole: Whole, *words: str) -> tuple[int, Any]:
+    """The same, for its answer in JSON."""
+    exit_code, answer = await told(whole, *words)
+    return exit_code, json.loads(answer)
 
 
 async def test_the_command_lists_shows_tries_drops_and_replays(whole: Whole) -> None:
@@ -91,10 +97,15 @@ async def test_the_command_lists_shows_tries_drops_and_replays(whole: Whole) -> 
     assert set(heads) == {"recognition", "learner_record", "operations"}
     [head] = heads["recognition"]
     assert head["cause"] == "unknown_type"
+    _, table = await told(whole, "list", "--queue", queue)
+    assert all(words in table for words in (queue, "unknown_type", "learner_record", "behind"))
     shown = await command(whole, "show", "recognition", str(head["id"]))
     assert shown[1]["value"]["text"] == VALUE.decode()
 
     chosen = ("--queue", queue, "--because", "nobody understands it", "--json")
+    one = (str(head["id"]), "--service", "recognition", "--because", "as it is", "--dry-run")
+    exit_code, words = await told(whole, "replay", *one)
+    assert (exit_code, f"{head['id']} would fail again" in words) == (1, True)
     exit_code, tried = await command(whole, "replay", *chosen, "--dry-run")
     assert (exit_code, tried["recognition"]["queues"][0]["stopped_at"]) == (1, head["id"])
     exit_code, dropped = await command(

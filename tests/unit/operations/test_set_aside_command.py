@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from services.operations.asking import Desks
 from services.operations.commands import operations
 from services.operations.domain.aside import dropped_in_words, replayed_in_words
 
@@ -61,3 +62,23 @@ def test_what_came_of_a_queue_is_a_sentence() -> None:
     assert dropped_in_words({"queue": "learner:x", "ids": [3], "waiting": 2}, True) == (
         "learner:x: 1 record would be dropped; 2 records behind would wait on, until replayed"
     )
+
+
+def test_a_list_loses_nothing_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = "learner:2b6a7c1e-6a2b-5d0e-9d59-3b8f5f0c7a11"
+    item = {
+        "id": 17, "queue": queue, "topic": "provider.completion", "partition": 3, "offset": 42, "cause": "bad_value",
+        "detail": "a [b]:x:", "state": "waiting", "set_aside_at": "2026-09-01T12:00:00Z", "behind": 2,
+        "acted_at": None, "acted_by": "olga", "because": "try it", "next": None,
+    }  # fmt: skip
+
+    async def listed(*_: object, **__: object) -> dict[str, object]:
+        return {"items": [item], "next": None}
+
+    monkeypatch.setattr(Desks, "listed", listed)
+    result = CliRunner().invoke(operations, ["set-aside", "list"], env={**HERE, "COLUMNS": "80"})
+    assert result.exit_code == 0
+    assert queue in result.output
+    for words in ("recognition 17", "bad_value", "a [b]:x:", "2 behind", "olga: try"):
+        assert words in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
