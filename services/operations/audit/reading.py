@@ -59,7 +59,11 @@ async def _copy(reader: Session, source: Source, session: Session) -> None:
     async def received() -> AsyncIterator[bytes]:
         while (piece := await pieces.get()) is not None:
             yield piece
+        await reading  # where it failed, that is the error, and not what came of the copy's being cut off
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(read())
-        group.create_task(session.copy_to_table(source.name, source=received(), format="binary"))
+    reading = asyncio.create_task(read())
+    try:
+        await session.copy_to_table(source.name, source=received(), format="binary")
+    except BaseException:
+        reading.cancel()
+        raise

@@ -137,6 +137,9 @@ async def test_the_command_says_which_database_cannot_be_read(databases: Databas
     gone = databases | {"provider": databases["provider"]._replace(url=databases["provider"].url + "_gone")}
     code, said = await asyncio.to_thread(_run, gone)
     assert (code, "cannot be read" in said) == (2, True)
+    await do(databases["recognition"].owner_url, "REVOKE SELECT ON ledger FROM recognition")
+    code, said = await asyncio.to_thread(_run, databases)
+    assert (code, "permission denied for table ledger" in said) == (2, True)
 
 
 @pytest.mark.parametrize(("granted", "holds"), [("6.66", True), ("6.67", False)])
