@@ -31,7 +31,8 @@ def names_under_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
 
     def resolved(host: Any, *more: Any, **named: Any) -> Any:
-        return resolve("127.0.0.1" if str(host).endswith(".localhost") else host, *more, **named)
+        name = host.decode() if isinstance(host, bytes) else host or ""
+        return resolve("127.0.0.1" if name.endswith(".localhost") else host, *more, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolved)
 
@@ -97,7 +98,7 @@ async def test_a_completion_that_is_published_stands_on_the_learners_page(projec
 
         await eventually(decided, within=60, what="a decision on the record")
     async with browser() as client:
-        page = await sign_in(client, f"{project.url('PORTAL', 'localhost')}/northbridge/", learner)
+        page = await sign_in(client, f"{project.url('PORTAL', 'localhost')}/sign-in?return_to=/northbridge/", learner)
     assert page.status_code == 200
     assert consortium()["learning_opportunities"]["delmere:cloud"]["title"] in page.text
 
