@@ -45,7 +45,7 @@ clean-data: $(READY) ## end it and delete its data
 
 env: $(READY) ## development secrets for `docker compose up`, in .env
 	@test ! -e .env || { echo ".env is there already; delete it first"; exit 1; }
-	@umask 077; $(BIN)/python -m deploy.local.launcher env > .env
+	@umask 077; $(BIN)/python -m deploy.local.launcher env > .env.part && mv .env.part .env
 
 ##@ Test it
 .PHONY: test test-services test-system test-compose test-unit test-integration acceptance e2e faults faults-quick planted bench
