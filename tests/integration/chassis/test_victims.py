@@ -65,12 +65,13 @@ async def test_a_deadlock_ends_for_both(pool: Pool, kafka_bootstrap: str, topic:
         async with running(pool, kafka_bootstrap, f"g-{topic}", CountingDesk(reads=(EnrolmentRecorded,))) as consumer:
 
             async def batch_waits() -> bool:
-                return bool(
-                    await connection.fetchval(
+                # In a transaction of its own: one sees the sessions as they were when it first looked.
+                async with transaction(pool) as looks:
+                    waiting: int = await looks.fetchval(
                         "SELECT count(*) FROM pg_stat_activity "
                         "WHERE wait_event_type = 'Lock' AND datname = current_database()"
                     )
-                )
+                return waiting > 0
 
             await eventually(batch_waits, within=60, every=0.01)
             # The batch has locked the first learner and waits for the second; the test does it the other way round.
