@@ -1,13 +1,11 @@
 """Completions in bulk: one transaction, one answer for each line, in order."""
 
-from contextlib import nullcontext
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from chassis.database import Connection, Pool
 from services.provider.api.answers import BulkAnswer
 from tests.integration.provider.ground import Ground, completion, esi
 
@@ -100,35 +98,6 @@ async def test_lines_of_one_reference_work_in_order(ground: Ground, northbridge:
         stored = await connection.fetch("SELECT revision FROM completion_revision ORDER BY revision")
     assert [int(row[0]) for row in sent] == [row[0] for row in stored] == [1, 2, 4]
     assert await ground.count("learner_identifier") == 1
-
-
-class OnlyConnection:
-    """A pool with one connection, which a test can listen to."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def acquire(self, **_: Any) -> nullcontext[Connection]:
-        return nullcontext(self._connection)
-
-
-async def test_a_request_takes_as_many_statements_for_a_hundred_lines_as_for_one(pool: Pool) -> None:
-    statements: list[str] = []
-
-    async def taken_by(*lines: bytes) -> int:
-        statements.clear()
-        with connection.query_logger(lambda record: statements.append(record.query)):
-            await send(northbridge, *lines)
-        return len(statements)
-
-    async with pool.acquire() as connection:
-        ground = Ground(cast("Pool", OnlyConnection(connection)))
-        async with ground.caller("northbridge", "publisher") as northbridge:
-            await send(northbridge, line("C-0"))  # the driver asks for the types that it does not know yet
-            one = await taken_by(line("C-1", learner=learner("one")))
-            hundred = await taken_by(*(line(f"D-{n}", learner=learner(str(n))) for n in range(100)))
-    assert any("INSERT INTO completion_revision" in statement for statement in statements)
-    assert one == hundred
 
 
 @pytest.mark.parametrize("empty", [b"", b"\n", b"\n \n\r\n"])
