@@ -1,16 +1,17 @@
 """Decisions: a feed for the members they concern, and each one with all its grounds."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from chassis.database import Pool, transaction
 from chassis.http import cursor, encode_cursor, problems
 from chassis.identity import Principal, Role, member_of, require
 from chassis.problems import not_found
 from contracts.recognition_decision import DecisionMade
+from services.recognition.domain.declines import AppealRoute, Decline
 from services.recognition.store import feed
 
 MemberStaff = Annotated[Principal, Depends(require(Role.PUBLISHER, Role.REGISTRY, Role.OFFICER))]
@@ -38,11 +39,17 @@ class Appeal(BaseModel):
 
 
 class DecisionAnswer(DecisionMade):
-    """A decision with what a reader needs beside it."""
+    """A decision with what a reader needs beside it; there is no decline without how to appeal (domain/declines.py)."""
 
     current_decision_id: UUID = Field(description="The current decision on this claim: this one, or what replaced it.")
     referrals_to: str = Field(description="Who at the receiver takes referrals.")
     appeals: Appeal
+
+    @model_validator(mode="after")
+    def _declines_with_what_is_owed(self) -> Self:
+        if self.state == "DECLINED":
+            Decline(self.grounds, AppealRoute.of(self.appeals.model_dump()))
+        return self
 
 
 def routes(pool: Pool) -> APIRouter:

@@ -11,6 +11,7 @@ from chassis.database import Connection
 from contracts.documents.agreement import FRAMEWORKS
 from contracts.documents.loading import agreement_from, award_from
 from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue, Member, Period
+from services.recognition.domain.declines import AppealRoute
 from services.recognition.store import catalogue as store
 from services.recognition.terms import agreement_terms, award_terms, credit_ratio
 
@@ -97,7 +98,8 @@ def award_version(document: dict[str, Any], number: int) -> AwardVersion:
 
 def _member(member_id: str, fields: Mapping[str, Any]) -> Member:
     periods = tuple(Period(date.fromisoformat(one["from"]), _day(one.get("until"))) for one in fields["suspensions"])
-    return Member(member_id, fields["framework"], periods, _day(fields["left_on"]))
+    appeals = AppealRoute.of(fields["appeals"])
+    return Member(member_id, fields["framework"], periods, _day(fields["left_on"]), appeals)
 
 
 def _day(text: str | None) -> date | None:

@@ -20,7 +20,7 @@ from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.provider_completion import CompletionPublished
 from contracts.recognition_decision import DecisionMade
-from services.recognition.domain.catalogue import Catalogue
+from services.recognition.domain.catalogue import Catalogue, Member
 from services.recognition.domain.deciding import (
     Change,
     award_conferred,
@@ -29,6 +29,7 @@ from services.recognition.domain.deciding import (
     completion_published,
     enrolment_recorded,
 )
+from services.recognition.domain.declines import Decline
 from services.recognition.domain.learner import (
     Cause,
     Choice,
@@ -42,7 +43,7 @@ from services.recognition.domain.learner import (
     Made,
     Use,
 )
-from services.recognition.engine.model import Ground
+from services.recognition.engine.model import Ground, State
 from services.recognition.store import learners as store
 
 DECISIONS = Counter("concord_decisions_total", "Decisions written; those of a batch that was given up too.", ["state"])
@@ -134,7 +135,7 @@ class Recognising:
     def outgoing(self, now: datetime) -> Iterable[Outgoing]:
         """The events of what was decided, in order."""
         for made, (event_id, traceparent) in zip(self.learner.made, self.sources, strict=True):
-            yield Outgoing(decision_made(self.learner, made, now), event_id, traceparent)
+            yield Outgoing(decision_made(self.learner, made, now, self.catalogue), event_id, traceparent)
 
 
 async def write(connection: Connection, works: Sequence[Recognising], now: datetime) -> None:
@@ -196,8 +197,8 @@ def enrolment_of(event: EnrolmentRecorded) -> Enrolment:
     )
 
 
-def decision_made(learner: Learner, made: Made, now: datetime) -> DecisionMade:
-    """The event that states a decision."""
+def decision_made(learner: Learner, made: Made, now: datetime, catalogue: Catalogue) -> DecisionMade:
+    """The event that states a decision. Raises NoDecline where it declines and lacks what is owed with that."""
     decision = made.decision
     completion = learner.completions[decision.completion_id]
     enrolment = learner.enrolments[decision.enrolment_id]
@@ -215,7 +216,7 @@ def decision_made(learner: Learner, made: Made, now: datetime) -> DecisionMade:
         enrolment_reference=enrolment.reference,
         receiver_learner_reference=enrolment.learner_reference,
         state=decision.state.value,
-        grounds=[_ground(ground) for ground in decision.grounds],
+        grounds=[_ground(ground) for ground in _grounds(decision, catalogue.members[enrolment.receiver])],
         grade=None if decision.grade is None else _decimal(decision.grade),
         cause=contract.Cause(kind=made.cause.kind, event_id=made.cause.event_id),
         agreement=_version(decision.agreement),
@@ -225,6 +226,12 @@ def decision_made(learner: Learner, made: Made, now: datetime) -> DecisionMade:
         grant=_grant(decision),
         decided_at=now,
     )
+
+
+def _grounds(decision: Decision, receiver: Member) -> Sequence[Ground]:
+    if decision.state is State.DECLINED:
+        return Decline(decision.grounds, receiver.appeals).grounds
+    return decision.grounds
 
 
 def _ground(ground: Ground) -> contract.Ground:

@@ -13,7 +13,7 @@ async def keep(connection: Connection, received: Sequence[tuple[Event, store.Cha
     """Store what is new of these events, each with its id and trace; False for each that is older, or known already.
 
     A member that is new, or whose framework, suspensions or leaving changed, takes a catalogue number: open claims
-    at or from it are then looked at again.
+    at or from it are then looked at again. Another way to appeal is read with the catalogue, and opens nothing.
     """
     members = [(event, change) for event, change in received if isinstance(event, MemberRegistered)]
     opportunities = [event for event, _ in received if isinstance(event, LearningOpportunityPublished)]
@@ -31,13 +31,16 @@ async def _keep_members(
     known = await store.known_members(connection, {member.member_id for member, _ in received})
     newest: dict[str, MemberRegistered] = {}
     changes: dict[str, store.Change] = {}
+    has_other_appeals = False
     for member, change in received:
-        revision, before = known.get(member.member_id, (0, ()))
+        revision, before, appeals_before = known.get(member.member_id, (0, (), {}))
         is_new[id(member)] = member.revision > revision
         if member.revision > revision:
             suspensions = [period.model_dump(mode="json") for period in member.suspensions]
             now = (member.framework, suspensions, member.left_on)
-            known[member.member_id] = (member.revision, now)
+            appeals = member.appeals.model_dump(mode="json")
+            known[member.member_id] = (member.revision, now, appeals)
+            has_other_appeals |= appeals != appeals_before
             newest[member.member_id] = member
             if now != before:
                 changes[member.member_id] = change
@@ -45,6 +48,8 @@ async def _keep_members(
         await store.keep_members(connection, newest.values())
     if changes:
         await store.concern_members(connection, changes, await store.take_number(connection))
+    elif has_other_appeals:
+        await store.renew(connection)
 
 
 async def _keep_opportunities(

@@ -7,6 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
+from services.recognition.domain.declines import AppealRoute
 from services.recognition.domain.learner import DocumentVersion
 from services.recognition.engine import model
 from services.recognition.engine.choosing import AgreementIndex, Candidate
@@ -22,12 +23,13 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member, as far as decisions depend on it."""
+    """A member, as far as decisions depend on it, and how one appeals against its own; None: in no way."""
 
     member_id: str
     framework: str
     suspensions: tuple[Period, ...]
     left_on: date | None
+    appeals: AppealRoute | None = None
 
     def is_suspended(self, day: date) -> bool:
         """Whether the member is suspended on this day; one that has left by then counts as suspended."""

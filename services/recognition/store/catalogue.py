@@ -19,7 +19,8 @@ SELECT now.number, now.mark, part.kind, part.id, part.version, part.member, part
 FROM catalogue AS now
 LEFT JOIN LATERAL (
     SELECT 'member' AS kind, member_id AS id, revision AS version,
-        jsonb_build_object('framework', framework, 'suspensions', suspensions, 'left_on', left_on) AS member,
+        jsonb_build_object('framework', framework, 'suspensions', suspensions, 'left_on', left_on, 'appeals', appeals)
+            AS member,
         NULL AS hash, 0::bigint AS taken
     FROM member WHERE now.mark IS DISTINCT FROM $1::uuid
     UNION ALL
@@ -42,6 +43,8 @@ JOIN unnest($1::text[], $2::integer[]) AS wanted (award_id, version) USING (awar
 """
 
 LOCK: Final = "SELECT FROM catalogue FOR UPDATE"
+
+RENEW: Final = "UPDATE catalogue SET mark = gen_random_uuid()"
 
 TAKE_NUMBER: Final = "UPDATE catalogue SET number = number + 1, mark = gen_random_uuid() RETURNING number"
 
@@ -117,6 +120,11 @@ async def lock(connection: Connection) -> None:
 async def take_number(connection: Connection) -> int:
     """The next catalogue number; whoever else wants one waits until this transaction has ended."""
     return int(await connection.fetchval(TAKE_NUMBER))
+
+
+async def renew(connection: Connection) -> None:
+    """Have everybody read the catalogue anew: something changed in it that no decision depends on."""
+    await connection.execute(RENEW)
 
 
 async def concern_directions(
@@ -237,7 +245,7 @@ async def add_award(connection: Connection, published: Published, member: str) -
 # --- references ------------------------------------------------------------------------------------------------------
 
 MEMBERS: Final = """
-SELECT member_id, revision, framework, suspensions, left_on FROM member WHERE member_id = ANY ($1::text[])
+SELECT member_id, revision, framework, suspensions, left_on, appeals FROM member WHERE member_id = ANY ($1::text[])
 """
 
 UPSERT_MEMBERS: Final = """
@@ -269,10 +277,15 @@ SET revision = excluded.revision, member = excluded.member, title = excluded.tit
 """
 
 
-async def known_members(connection: Connection, member_ids: Iterable[str]) -> dict[str, tuple[int, tuple[Any, ...]]]:
-    """The revision of each known member, and what of it decisions depend on."""
+async def known_members(
+    connection: Connection, member_ids: Iterable[str]
+) -> dict[str, tuple[int, tuple[Any, ...], dict[str, Any]]]:
+    """The revision of each known member, what of it decisions depend on, and how one appeals there."""
     rows = await connection.fetch(MEMBERS, list(member_ids))
-    return {row["member_id"]: (row["revision"], (row["framework"], row["suspensions"], row["left_on"])) for row in rows}
+    return {
+        row["member_id"]: (row["revision"], (row["framework"], row["suspensions"], row["left_on"]), row["appeals"])
+        for row in rows
+    }
 
 
 async def keep_members(connection: Connection, members: Iterable[MemberRegistered]) -> None:
