@@ -48,7 +48,7 @@ env: $(READY) ## development secrets for `docker compose up`, in .env
 	@umask 077; $(BIN)/python -m deploy.local.launcher env > .env.part && mv .env.part .env
 
 ##@ Test it
-.PHONY: test test-services test-system test-compose test-unit test-integration acceptance e2e faults faults-quick planted bench
+.PHONY: test test-services test-system test-compose test-unit test-integration schemathesis acceptance e2e faults faults-quick planted bench
 test: test-services test-system ## all tests, on a real PostgreSQL and Kafka that start and end with them
 
 test-services: $(READY) ## rules, contracts, the domain's cases, single services on real servers
@@ -66,6 +66,9 @@ test-unit: $(READY) ## rules and contracts only: no servers, seconds
 
 test-integration: $(READY) ## single services on real servers
 	@$(PYTEST) tests/integration $(ARGS)
+
+schemathesis: $(READY) ## every OpenAPI document against its service, at length; CONCORD_EXAMPLES=n takes n a caller
+	@CONCORD_EXAMPLES=$${CONCORD_EXAMPLES:-100} $(BIN)/pytest tests/integration/openapi $(ARGS)
 
 acceptance: $(READY) ## the domain's case files; RECOGNITION_CASES=path runs another file
 	@$(BIN)/python -m tests.acceptance.run

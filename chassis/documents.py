@@ -1,8 +1,8 @@
-"""What every document that members send has in common: strict shapes, days, learners, revisions (documents.md)."""
+"""What documents and requests have in common: strict shapes, days and instants, learners, revisions (documents.md)."""
 
 import hashlib
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final
 
 import orjson
@@ -12,6 +12,9 @@ from pydantic_core import PydanticCustomError
 from contracts.event import Reference, Revision
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT: Final = re.compile(
+    rf"{_DAY.pattern}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]+)?(Z|[+-][0-9]{{2}}:[0-9]{{2}})"
+)
 
 
 def _day(value: object) -> date:
@@ -31,6 +34,21 @@ Day = Annotated[
     PlainSerializer(date.isoformat, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    if isinstance(value, str) and _INSTANT.fullmatch(value.upper()):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # no such day, or before the first or after the last in UTC
+            pass
+    raise PydanticCustomError("instant", "an instant with its zone, such as 2026-01-31T12:00:00Z")
+
+
+Instant = Annotated[datetime, PlainValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An instant as RFC 3339 writes it, in UTC; pydantic's own would take a number, also as text: seconds since 1970."""
 
 
 class Document(BaseModel):

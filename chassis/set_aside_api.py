@@ -6,12 +6,13 @@ from typing import Annotated, Any, Final, Literal
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis import waiting
 from chassis.clock import Clock
 from chassis.database import Pool, transaction
 from chassis.desk import Desk
+from chassis.documents import Instant
 from chassis.http import Page, body, cursor, decode_cursor, encode_cursor, page_size, problems
 from chassis.identity import Principal, Role, require
 from chassis.problems import Fault, invalid, not_found
@@ -78,7 +79,7 @@ class Filter(Stated):
     cause: str | None = None
     topic: str | None = None
     queue: str | None = None
-    since: AwareDatetime | None = Field(None, description="Set aside at this instant or later.")
+    since: Instant | None = Field(None, description="Set aside at this instant or later.")
 
 
 class Wanted(Stated):
@@ -158,7 +159,7 @@ def routes(desk: Desk[Any, Any], pool: Pool, clock: Clock, *, group: str) -> API
         cause: Words = None,
         topic: Words = None,
         queue: Words = None,
-        since: Annotated[AwareDatetime | None, Query(description="Set aside at this instant or later.")] = None,
+        since: Annotated[Instant | None, Query(description="Set aside at this instant or later.")] = None,
         first_only: Annotated[bool, Query(description="Without what waits behind another record.")] = False,
     ) -> Page[RecordAnswer]:
         """What was set aside, the oldest first."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from chassis.identity import Role
 from deploy.local.issuer import Client, Person, Signer, claims_of, create_issuer
@@ -27,7 +27,7 @@ SECRET = "of-a-test"  # noqa: S105  # of an issuer that lives as long as its tes
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, port: int) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, port: int) -> AsyncIterator[str]:
     """Serve an application on a port of this machine; gives its address."""
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off"))
     # Without its signal handlers: those are the test run's.

@@ -1,0 +1,141 @@
+"""Who calls each service, and what is stored in it beforehand, so that there is something to be found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+
+from chassis.clock import system_clock
+from chassis.database import Pool
+from tests.integration.chassis.ground import Logged
+from tests.integration.learner_record import ground as of_learner_record
+from tests.integration.operations import story as of_operations
+from tests.integration.provider import ground as of_provider
+from tests.integration.recognition import ground as of_recognition
+from tests.tokens import Issuer
+
+ENDLESS: Final = "/record/stream"
+"""To whom it is open its answer has no end; tests/integration/learner_record/test_stream.py reads it."""
+FEW: Final = ("--phases", "fuzzing")
+"""For those whom most routes refuse."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a token of these roles (none: without a token), and what Schemathesis is told besides."""
+
+    roles: tuple[str, ...] = ()
+    member: str | None = None
+    learner: str | None = None
+    words: tuple[str, ...] = ()
+
+    def headers(self, issuer: Issuer) -> dict[str, str]:
+        """The headers of their requests."""
+        return issuer.headers(*self.roles, member=self.member, learner=self.learner) if self.roles else {}
+
+
+PUBLISHER: Final = Caller(("publisher",), "northbridge")
+CONSORTIUM: Final = Caller(("consortium",))
+REGISTRY: Final = Caller(("registry", "officer", "publisher"), "strathmore")
+OPERATIONS: Final = Caller(("operations",))
+LEARNER: Final = Caller(
+    ("learner",),
+    learner=of_learner_record.esi("ann"),
+    words=("--include-path-regex", "^/record", "--exclude-path", ENDLESS),
+)
+OF_OPERATIONS: Final = replace(OPERATIONS, words=("--include-path-regex", "^/(set-aside|waiting)"))
+STRANGER: Final = Caller(("learner",), words=FEW)
+NOBODY: Final = Caller(words=FEW)
+
+CALLERS: Final[Mapping[str, tuple[Caller, ...]]] = {
+    "provider": (PUBLISHER, replace(CONSORTIUM, words=("--include-path-regex", "^/members")), STRANGER, NOBODY),
+    "recognition": (REGISTRY, OF_OPERATIONS, STRANGER, NOBODY),
+    "learner_record": (LEARNER, REGISTRY, OF_OPERATIONS, NOBODY),
+    "operations": (OPERATIONS, replace(PUBLISHER, words=FEW), STRANGER, NOBODY),
+}
+
+Known = dict[str, str | int]
+"""Values that lead to what is stored, by the parameter that they are for."""
+
+
+async def store_something(service: str, url: str, issuer: Issuer, pool: Pool) -> Known:
+    """Put one thing of each kind into a service, and say where it is."""
+    return await {
+        "provider": _in_provider,
+        "recognition": _in_recognition,
+        "learner_record": _in_learner_record,
+        "operations": _in_operations,
+    }[service](url, issuer, pool)
+
+
+async def _in_provider(url: str, issuer: Issuer, _: Pool) -> Known:
+    async with httpx.AsyncClient(base_url=url) as client:
+
+        async def put(path: str, document: Any, who: Caller, **headers: str) -> None:
+            answer = await client.put(path, json=document, headers={**who.headers(issuer), **headers})
+            assert answer.status_code == 201, answer.text
+
+        for member in ("northbridge", "westfield"):
+            await put(f"/members/{member}", of_provider.member(), CONSORTIUM, **{"If-None-Match": "*"})
+        await put("/learning-opportunities/northbridge:data-ethics", of_provider.opportunity(), PUBLISHER)
+        await put("/completions/C-1", of_provider.completion(), PUBLISHER)
+    return {
+        "path.member_id": "northbridge",
+        "path.learning_opportunity_id": "northbridge:data-ethics",
+        "path.reference": "C-1",
+        "header.if-match": '"1"',
+    }
+
+
+async def _in_recognition(_: str, __: Issuer, pool: Pool) -> Known:
+    ground, learner = of_recognition.Ground(pool), uuid4()
+    await ground.set_up()
+    await ground.consume(of_recognition.enrolment(learner), of_recognition.completion(learner))
+    await ground.consume(of_recognition.Logged("provider.completion", 0, 0, b"no id", b"{}", []))
+    (decision,) = await ground.published()
+    return {
+        "path.decision_id": str(decision.decision_id),
+        "path.agreement_id": of_recognition.agreement()["id"],
+        "path.award_id": of_recognition.award()["id"],
+        "path.record_id": 1,
+    }
+
+
+async def _in_learner_record(url: str, issuer: Issuer, pool: Pool) -> Known:
+    ground = of_learner_record.Ground(pool, "postgresql://not-asked-here")
+    answer = await ground.enrol("strathmore", "E-1")
+    assert answer.status_code == 201, answer.text
+    declined = of_learner_record.decision(1, "DECLINED", reference="C-2", decided_at=system_clock())
+    await ground.receive(
+        of_learner_record.member("strathmore"),
+        of_learner_record.award(credits_required="15", minimum_by_level={}),
+        of_learner_record.completion(),
+        of_learner_record.decision(grant=of_learner_record.grant("C-1")),
+        of_learner_record.completion("C-2"),
+        declined,
+    )
+    await ground.tell_progress()
+    await ground.receive(Logged("provider.completion", 0, 0, b"no id", b"{}", []))
+    async with httpx.AsyncClient(base_url=url, headers=LEARNER.headers(issuer)) as learner:
+        answer = await learner.put(f"/record/appeals/{declined.decision_id}", json={"statement": "It is the same."})
+    assert answer.status_code == 201, answer.text
+    return {
+        "path.reference": "E-1",
+        "path.enrolment_id": str(declined.enrolment_id),
+        "path.decision_id": str(declined.decision_id),
+        "path.appeal_id": answer.json()["appeal_id"],
+        "path.member": "strathmore",
+        "path.learner_reference": "M-ann",
+        "path.record_id": 1,
+        "header.if-match": '"1"',
+    }
+
+
+async def _in_operations(_: str, __: Issuer, pool: Pool) -> Known:
+    told, logs = of_operations.Story(), of_operations.Logs()
+    records = told.told(logs)
+    broken = of_operations.Logged("provider.completion", 0, logs.ends["provider.completion"], b"no id", b"{}", [], 0)
+    await of_operations.see(pool, [*records, broken])
+    return {"path.completion_id": str(told.completion_id), "path.record_id": 1}
