@@ -36,7 +36,7 @@ class Doors:
 
 
 async def publish_consortium(document: Document, doors: Doors) -> None:
-    """Members by the consortium; learning opportunities, awards and agreements by the members they belong to."""
+    """Members by the consortium; learning opportunities by their members; awards and agreements approved by theirs."""
     async with doors.at(doors.provider, "consortium").open() as http:
         for member, body in document["members"].items():
             await _put(http, f"/members/{member}", body, {"If-None-Match": "*"})
@@ -45,13 +45,39 @@ async def publish_consortium(document: Document, doors: Doors) -> None:
             for course, offered in document["learning_opportunities"].items():
                 if course.startswith(f"{member}:"):
                     await _put(http, f"/learning-opportunities/{quote(course)}", _in_full(course, offered, about))
+    for stated in (*document["awards"], *document["agreements"]):
+        await publish_document(_as_json(stated), doors)
+
+
+async def publish_document(document: Any, doors: Doors) -> None:
+    """Publish an award or an agreement, once the registries of all its members have approved it."""
+    await approve_document(document, doors)
+    path, members = _home(document)
+    async with doors.at(doors.recognition, f"{members[0]}-system").open() as http:
+        await _put(http, path, document)
+
+
+async def approve_document(document: Any, doors: Doors) -> None:
+    """Draft an award or an agreement, and approve its bytes as the registry of each of its members.
+
+    That is when its members and courses have reached recognition over their topics.
+    """
+    path, members = _home(document)
+    draft = f"{path}/drafts/{document['version']}"
+    async with doors.at(doors.recognition, f"{members[0]}-system").open() as http:
+        drafted = await _put(http, draft, document, {"If-None-Match": "*"})
+    for member in members:
         async with doors.at(doors.recognition, f"{member}-system").open() as http:
-            for award in document["awards"]:
-                if award["member"] == member:
-                    await _put_when_known(http, f"/awards/{quote(award['id'])}", _as_json(award))
-    async with doors.at(doors.recognition, "consortium").open() as http:
-        for agreement in document["agreements"]:
-            await _put_when_known(http, f"/agreements/{agreement['id']}", _as_json(agreement))
+            await _put_when_known(http, f"{draft}/approval", {"document_hash": drafted["document_hash"]})
+
+
+def _home(document: Any) -> tuple[str, list[str]]:
+    """A document's address, and the members who must approve it."""
+    if "parties" not in document:
+        return f"/awards/{quote(document['id'])}", [document["member"]]
+    parties = document["parties"]
+    members = parties["members"] if "members" in parties else [parties["provider"], parties["receiver"]]
+    return f"/agreements/{document['id']}", members
 
 
 async def publish_learners(story: Story, doors: Doors, *, on_rows: Callable[[int], None]) -> None:
@@ -104,14 +130,15 @@ def _as_json(document: Document) -> Any:
 
 
 async def _put_when_known(http: httpx.AsyncClient, path: str, body: Any) -> None:
-    """PUT a document whose members and courses recognition may not have heard of yet: they reach it over a topic."""
+    """PUT what names members and courses that recognition may not have heard of yet: they reach it over a topic."""
     attempts = stamina.retry_context(on=DemoRefused, attempts=None, timeout=CATALOGUE_ARRIVES_WITHIN, wait_max=0.5)
     async for attempt in attempts:
         with attempt:
             await _put(http, path, body)
 
 
-async def _put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> None:
+async def _put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
     response = await http.put(path, json=body, headers=headers or {})
     if response.status_code not in (200, 201):
         raise DemoRefused(f"PUT {path} answered {response.status_code}: {response.text[:1000]}")
+    return response.json()

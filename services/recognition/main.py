@@ -19,7 +19,7 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """Put the service together."""
     catalogues = CatalogueReader()
     desk = Desk(catalogues, zone=settings.time_zone, clock=clock)
-    app = create_api(pool, clock, Verifier.of(settings))
+    app = create_api(pool, clock, Verifier.of(settings), zone=settings.time_zone)
     app.include_router(set_aside_api.routes(desk, pool, clock, group=GROUP))
     return Parts(
         app=app,

@@ -14,7 +14,7 @@ import pytest
 
 from contracts.ids import completion_id, enrolment_id
 from deploy.demo.people import consortium
-from deploy.demo.publishing import publish_consortium
+from deploy.demo.publishing import approve_document, publish_consortium, publish_document
 from tests.eventually import eventually
 from tests.faults.runs import running
 from tests.servers import Run
@@ -112,6 +112,7 @@ async def test_an_agreement_published_while_evaluations_run_reaches_everybody(wh
             await in_bulk(record, "enrolment", [enrolment(code, AWARDED[receiver]) for code in codes])
             documents = [completion(code, OFFERED[provider]) for code in codes]
             agreement = agreed(provider, receiver)
+            await approve_document(agreement, whole.doors)
             for begin in range(0, len(codes), 5):
                 if begin == 20:
                     publishing = asyncio.create_task(registry.put(f"/agreements/{agreement['id']}", json=agreement))
@@ -150,8 +151,7 @@ async def test_two_claims_with_room_for_one_never_both_get_it(whole: Whole) -> N
         whole.at("provider-api", "eastmoor-system") as publish,
         whole.at("recognition-api", "northbridge-system") as registry,
     ):
-        agreement = agreed("eastmoor", "northbridge")
-        assert (await registry.put(f"/agreements/{agreement['id']}", json=agreement)).status_code in (200, 201)
+        await publish_document(agreed("eastmoor", "northbridge"), whole.doors)
         await in_bulk(record, "enrolment", [enrolment(code, award["id"]) for code in codes])
         await in_bulk(publish, "completion", [completion(code, "eastmoor:programming", credits="20") for code in codes])
 
@@ -160,6 +160,7 @@ async def test_two_claims_with_room_for_one_never_both_get_it(whole: Whole) -> N
 
         await eventually(all_wait, within=120)
         second = [completion(code, "eastmoor:data-stories", credits="20") for code in codes]
+        await approve_document(award, whole.doors)
         publishing = asyncio.create_task(registry.put(f"/awards/{quote(award['id'])}", json=award))
         for begin in range(0, TIMES, 5):
             await in_bulk(publish, "completion", second[begin : begin + 5])

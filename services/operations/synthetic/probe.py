@@ -6,7 +6,7 @@ nothing of anybody's changes. Whatever goes wrong is counted and shown, and neve
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +22,7 @@ from chassis.identity import IssuerUnreachable, ServiceToken
 from chassis.settings import Settings
 from chassis.telemetry import SECONDS
 from services.operations.synthetic import documents, store
+from services.operations.synthetic.documents import Document
 
 log = structlog.get_logger()
 
@@ -63,6 +64,7 @@ class Doors:
     """provider, as the publishing member"""
     recognition: httpx.AsyncClient
     """recognition, as the receiver"""
+    recognition_as_provider: httpx.AsyncClient
     record: httpx.AsyncClient
     """learner record, as the receiver"""
 
@@ -86,9 +88,10 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
         client(settings.provider_url, FOUNDER) as catalogue,
         client(settings.provider_url, documents.MEMBER) as provider,
         client(settings.recognition_url, documents.RECEIVER) as recognition,
+        client(settings.recognition_url, documents.MEMBER) as recognition_as_provider,
         client(settings.learner_record_url, documents.RECEIVER) as record,
     ):
-        yield Doors(catalogue, provider, recognition, record)
+        yield Doors(catalogue, provider, recognition, recognition_as_provider, record)
 
 
 async def _put(client: httpx.AsyncClient, path: str, document: Any, headers: dict[str, str] | None = None) -> None:
@@ -200,13 +203,25 @@ class Probe:
             if await _get(doors.provider, f"/members/{member}") is None:
                 await _put(doors.catalogue, f"/members/{member}", document, {"If-None-Match": "*"})
         await _put(doors.provider, f"/learning-opportunities/{documents.COURSE}", documents.COURSE_DOCUMENT)
-        # Recognition learns of members and courses over a topic; what comes too early is refused, and sent again.
-        for path, document in (
-            (f"/awards/{documents.AWARD}", documents.AWARD_DOCUMENT),
-            (f"/agreements/{documents.AGREEMENT}", documents.AGREEMENT_DOCUMENT),
-        ):
-            await self._put_when_known(doors.recognition, path, document)
+        registries = (doors.recognition, doors.recognition_as_provider)
+        await self._publish(f"/awards/{documents.AWARD}", documents.AWARD_DOCUMENT, registries[:1])
+        await self._publish(f"/agreements/{documents.AGREEMENT}", documents.AGREEMENT_DOCUMENT, registries)
         self._is_founded = True
+
+    async def _publish(self, path: str, document: Document, registries: Sequence[httpx.AsyncClient]) -> None:
+        """Draft a document, have each of its members' registries approve it, and publish it."""
+        publisher = registries[0]
+        if await _get(publisher, f"{path}?version={document['version']}") is not None:
+            return
+        draft = f"{path}/drafts/{document['version']}"
+        await _put(publisher, draft, document, {"If-None-Match": "*"})
+        drafted = await _get(publisher, draft)
+        if drafted is None:
+            raise Refused(f"{draft} is gone")
+        # Recognition learns of members and courses over a topic; what comes too early is refused, and sent again.
+        for registry in registries:
+            await self._put_when_known(registry, f"{draft}/approval", {"document_hash": drafted["document_hash"]})
+        await _put(publisher, path, document)
 
     async def _put_when_known(self, client: httpx.AsyncClient, path: str, document: Any) -> None:
         until = time.monotonic() + self._within

@@ -1,6 +1,7 @@
 """The service's REST interface (ADR 12, 14 and 15)."""
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -10,17 +11,20 @@ from chassis.database import Pool
 from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.service import database_answers
-from services.recognition.api import decisions, documents, waiting
+from services.recognition.api import decisions, documents, drafts, waiting
 
 DESCRIPTION = """
 What members recognise of each other's credit, and on which terms.
 
-An agreement or an award definition is published version by version; a published version never changes. What was decided
-is read as a feed: `next` of an answer is the `after` of the following request, also when nothing was new.
+An agreement or an award definition is drafted, approved by each party's registry – its very bytes, by their SHA-256 –
+and published version by version; a published version never changes. What was decided is read as a feed: `next` of an
+answer is the `after` of the following request, also when nothing was new.
 """
 
 
-def create_api(pool: Pool, clock: Clock, verifier: Verifier, *, middleware: Sequence[Middleware] = ()) -> FastAPI:
+def create_api(
+    pool: Pool, clock: Clock, verifier: Verifier, *, zone: ZoneInfo, middleware: Sequence[Middleware] = ()
+) -> FastAPI:
     """The application that serves the interface."""
     app = create_app(
         "Concord recognition",
@@ -30,7 +34,9 @@ def create_api(pool: Pool, clock: Clock, verifier: Verifier, *, middleware: Sequ
         checks={"database": lambda: database_answers(pool)},
         middleware=middleware,
     )
-    app.include_router(documents.routes(pool, clock))
+    # An award's id may hold slashes, so the longer addresses are looked for first.
+    app.include_router(drafts.routes(pool, clock))
+    app.include_router(documents.routes(pool, clock, zone))
     app.include_router(decisions.routes(pool))
     app.include_router(waiting.routes(pool))
     return app

@@ -1,25 +1,37 @@
 """Agreements and award definitions: published by those whose they are, read by everybody with a token."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from datetime import date
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from chassis.clock import Clock
-from chassis.database import Connection, Pool, in_transaction, transaction
+from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, cursor, encode_cursor, page_size, problems, raw_body
 from chassis.identity import Principal, Role, own_member, require
-from chassis.outbox import EventTooLarge
-from chassis.problems import Fault, Problem, conflict, forbidden, invalid, not_found
-from contracts.documents.findings import DocumentRefused, Finding
-from contracts.documents.loading import agreement_from, award_from, read_json
+from chassis.problems import forbidden, not_found
+from contracts.documents.loading import agreement_from, award_from
 from contracts.event import MemberId
-from services.recognition.application.publish import Conflicting, Refused, publish_agreement, publish_award
+from services.recognition.api.answers import (
+    ApprovalAnswer,
+    PublishedAnswer,
+    approvals_as_json,
+    is_addressed,
+    published_answer,
+    published_as_json,
+    read_document,
+    who,
+)
+from services.recognition.application.drafting import approvals_of
+from services.recognition.application.publish import directions_of, publish_agreement, publish_award
+from services.recognition.domain.life import state_of_agreement, state_of_award
 from services.recognition.store import catalogue as store
+from services.recognition.store import standing
 from services.recognition.store.catalogue import Published
+from services.recognition.store.learners import day_of
 
 Anybody = Annotated[Principal, Depends(require())]
 Registry = Annotated[Principal, Depends(require(Role.REGISTRY))]
@@ -30,31 +42,25 @@ AgreementBody = Annotated[
 AwardBody = Annotated[
     bytes, Depends(raw_body("application/json", limit=200 * 1024, description="A version of an award definition."))
 ]
-Document = TypeVar("Document")
-
-
-class PublishedAnswer(BaseModel):
-    """A published version of a document; it never changes."""
-
-    id: str
-    version: int
-    state: str = Field(description="`published`.")
-    catalogue_number: int = Field(description="The number that its publication took in the catalogue.")
-    document_hash: str = Field(description="SHA-256 over the document's canonical JSON.")
-    published_at: datetime
-    published_by: str
-    document: dict[str, Any] = Field(description="Every field written out: what clauses of grounds point into.")
 
 
 class PublishedWithVersions(PublishedAnswer):
     """The version asked for, or the newest, and which others there are."""
 
     versions: list[int]
+    approvals: list[ApprovalAnswer] = Field(description="Who has approved exactly this content, and when.")
+    to_be_looked_at: int = Field(
+        description="Claims that the newest version concerns and that were not evaluated again in view of it yet."
+    )
 
 
-def routes(pool: Pool, clock: Clock) -> APIRouter:
+def routes(pool: Pool, clock: Clock, zone: ZoneInfo) -> APIRouter:
     """The routes under /agreements and /awards."""
     router = APIRouter(tags=["agreements and awards"])
+
+    def agreement_state(one: Published, newest: int) -> str:
+        until, years = date.fromisoformat(one.document["in_force_until"]), one.document["run_off_years"]
+        return state_of_agreement(one.version, newest, until, years, day_of(clock(), zone))
 
     @router.put(
         "/agreements/{agreement_id}",
@@ -64,13 +70,14 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
     async def put_agreement(caller: RegistryOrConsortium, agreement_id: str, body: AgreementBody) -> Response:
         """Publish a version: 201, or 200 where it is published already with the same content.
 
-        Registry staff of a party, or the consortium, may. What lint finds is answered with 422, all of it.
+        Registry staff of a party, or the consortium, may, once every party has approved exactly this content as a
+        draft; else 409 names who has not. What lint finds is answered with 422, all of it.
         """
-        agreement = _read(agreement_from, body)
+        agreement = read_document(agreement_from, body)
         if not caller.has(Role.CONSORTIUM) and caller.member not in agreement.members:
             raise forbidden("You are no party to this agreement.", name="another-members")
-        _is_addressed(agreement.id, agreement_id)
-        return await _answer(pool, lambda at: publish_agreement(at, agreement, by=_who(caller), now=clock()))
+        is_addressed(agreement.id, agreement_id)
+        return await published_answer(pool, lambda at: publish_agreement(at, agreement, by=who(caller), now=clock()))
 
     @router.get("/agreements", response_model=Page[PublishedAnswer])
     async def get_agreements(
@@ -82,7 +89,7 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
         """The newest version of each agreement, by id."""
         async with transaction(pool) as connection:
             found = await store.agreements(connection, after=_begin(after), limit=limit, of_member=member)
-        return _page(found, limit)
+        return _page([published_as_json(one, agreement_state(one, one.version)) for one in found], limit)
 
     @router.get("/agreements/{agreement_id}", response_model=PublishedWithVersions, responses=problems(404))
     async def get_agreement(
@@ -90,7 +97,18 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
     ) -> Response:
         """A version of an agreement, or the newest."""
         async with transaction(pool) as connection:
-            return _one(await store.agreement_versions(connection, agreement_id), version)
+            versions = await store.agreement_versions(connection, agreement_id)
+            found = _chosen(versions, version)
+            approvals = await approvals_of(connection, "agreement", found.id, found.version, found.document_hash)
+            count = await standing.count_in(connection, directions_of(versions[0].document))
+        return as_json(
+            {
+                **published_as_json(found, agreement_state(found, versions[0].version)),
+                "versions": [one.version for one in versions],
+                "approvals": approvals_as_json(approvals),
+                "to_be_looked_at": count,
+            }
+        )
 
     @router.put(
         "/awards/{award_id:path}",
@@ -100,13 +118,14 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
     async def put_award(caller: Registry, award_id: str, body: AwardBody) -> Response:
         """Publish a version of an award definition: 201, or 200 where it is published already with the same content.
 
-        Registry staff of the award's member may. What lint finds is answered with 422, all of it.
+        Registry staff of the award's member may, once they have approved exactly this content as a draft; else 409.
+        What lint finds is answered with 422, all of it.
         """
         own_member(caller, award_id.partition(":")[0])
-        award = _read(award_from, body)
+        award = read_document(award_from, body)
         own_member(caller, award.member)
-        _is_addressed(award.id, award_id)
-        return await _answer(pool, lambda at: publish_award(at, award, by=_who(caller), now=clock()))
+        is_addressed(award.id, award_id)
+        return await published_answer(pool, lambda at: publish_award(at, award, by=who(caller), now=clock()))
 
     @router.get("/awards", response_model=Page[PublishedAnswer])
     async def get_awards(
@@ -118,7 +137,7 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
         """The newest version of each award definition, by id."""
         async with transaction(pool) as connection:
             found = await store.awards(connection, after=_begin(after), limit=limit, of_member=member)
-        return _page(found, limit)
+        return _page([published_as_json(one, "published") for one in found], limit)
 
     @router.get("/awards/{award_id:path}", response_model=PublishedWithVersions, responses=problems(404))
     async def get_award(
@@ -126,80 +145,32 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
     ) -> Response:
         """A version of an award definition, or the newest."""
         async with transaction(pool) as connection:
-            return _one(await store.award_versions(connection, award_id), version)
+            versions = await store.award_versions(connection, award_id)
+            found = _chosen(versions, version)
+            approvals = await approvals_of(connection, "award", found.id, found.version, found.document_hash)
+            count = await standing.count_for(connection, award_id)
+        return as_json(
+            {
+                **published_as_json(found, state_of_award(found.version, versions[0].version)),
+                "versions": [one.version for one in versions],
+                "approvals": approvals_as_json(approvals),
+                "to_be_looked_at": count,
+            }
+        )
 
     return router
 
 
-def _read(read: Callable[[object], Document], body: bytes) -> Document:
-    try:
-        return read(read_json(body))
-    except DocumentRefused as refused:
-        raise _refused(refused.findings) from None
-
-
-def _refused(findings: tuple[Finding, ...] | list[Finding]) -> Problem:
-    problem = invalid([Fault(finding.pointer, finding.value, finding.message) for finding in findings])
-    problem.more["findings"] = [
-        {
-            "rule": finding.rule,
-            "pointer": finding.pointer,
-            "value": finding.value,
-            "message": finding.message,
-            "related": list(finding.related),
-        }
-        for finding in findings
-    ]
-    return problem
-
-
-def _is_addressed(stated: str, in_address: str) -> None:
-    if stated != in_address:
-        raise invalid([Fault("id", stated, f"the id in the address, {in_address}")])
-
-
-def _who(caller: Principal) -> str:
-    return caller.member or "consortium"
-
-
-async def _answer(pool: Pool, publish: Callable[[Connection], Awaitable[tuple[Published, bool]]]) -> Response:
-    try:
-        published, is_new = await in_transaction(pool, publish)
-    except Refused as refused:
-        raise _refused(list(refused.findings)) from None
-    except Conflicting as conflicting:
-        raise conflict(
-            conflicting.detail,
-            stored={"version": conflicting.stored.version, "document_hash": conflicting.stored.document_hash},
-        ) from None
-    except EventTooLarge:
-        raise Problem(413, "With every field written out, the document is too large to be sent.") from None
-    return as_json(_published(published), 201 if is_new else 200)
-
-
-def _published(published: Published) -> dict[str, Any]:
-    return {
-        "id": published.id,
-        "version": published.version,
-        "state": "published",
-        "catalogue_number": published.catalogue_number,
-        "document_hash": published.document_hash,
-        "published_at": published.published_at,
-        "published_by": published.published_by,
-        "document": published.document,
-    }
-
-
-def _one(versions: list[Published], wanted: int | None) -> Response:
+def _chosen(versions: list[Published], wanted: int | None) -> Published:
     found = next((one for one in versions if wanted in (None, one.version)), None)
     if found is None:
         raise not_found("There is no such version." if versions else "There is no such document.")
-    return as_json({**_published(found), "versions": [one.version for one in versions]})
+    return found
 
 
-def _page(found: list[Published], limit: int) -> Response:
-    following = encode_cursor(found[-1].id) if len(found) == limit else None
-    return as_json({"items": [_published(one) for one in found], "next": following})
+def _page(items: list[dict[str, Any]], limit: int) -> Response:
+    following = encode_cursor(items[-1]["id"]) if len(items) == limit else None
+    return as_json({"items": items, "next": following})
 
 
 def _begin(after: tuple[str] | None) -> str:

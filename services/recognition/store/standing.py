@@ -4,12 +4,12 @@ It starts from the subjects, of which there are few, and finds their claims by i
 under a cap is in none of these indexes. Whoever decided on an older catalogue stamped its number, and is found.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from chassis.database import Connection
+from chassis.database import Connection, columns
 
 FIND: Final = """
 WITH found AS (
@@ -53,6 +53,19 @@ SELECT count(*) FROM (
 ) AS found
 """
 
+COUNT_IN: Final = """
+SELECT count(*)
+FROM unnest($1::text[], $2::text[]) AS direction (provider, receiver)
+JOIN subject AS s ON s.kind = 'direction' AND s.id = direction.provider AND s.receiver = direction.receiver
+JOIN claim AS c ON c.provider = s.id AND c.receiver = s.receiver AND c.stamped < s.number
+WHERE c.is_open
+"""
+
+COUNT_FOR: Final = """
+SELECT count(*) FROM subject AS s JOIN claim AS c ON c.award = s.id AND c.stamped < s.number
+WHERE s.kind = 'award' AND s.id = $1 AND (c.is_open OR c.has_cap_ground)
+"""
+
 WAITING: Final = "SELECT count(*) FROM claim WHERE waits_for IS NOT NULL"
 
 
@@ -75,6 +88,16 @@ async def find(connection: Connection, limit: int, but_not: Iterable[UUID]) -> l
 async def count(connection: Connection, at_receiver: str | None) -> int:
     """How many claims are still to be looked at again; at one receiver where it is named."""
     return int(await connection.fetchval(COUNT, at_receiver))
+
+
+async def count_in(connection: Connection, directions: Sequence[tuple[str, str]]) -> int:
+    """How many claims in these directions (provider, receiver) are still to be looked at in view of an agreement."""
+    return int(await connection.fetchval(COUNT_IN, *columns(list(directions), 2)))
+
+
+async def count_for(connection: Connection, award_id: str) -> int:
+    """How many claims for an award are still to be looked at in view of its newest version."""
+    return int(await connection.fetchval(COUNT_FOR, award_id))
 
 
 async def waiting(connection: Connection) -> int:

@@ -204,7 +204,7 @@ class Ground:
         self.catalogues = CatalogueReader()
         self.desk = Desk(self.catalogues, zone=UTC_ZONE, clock=self.clock)
         self.standing = StandingQuery(self.catalogues, pool=self.pool, zone=UTC_ZONE, clock=self.clock)
-        self.app: FastAPI = create_api(self.pool, self.clock, verifier)
+        self.app: FastAPI = create_api(self.pool, self.clock, verifier, zone=UTC_ZONE)
 
     def log(self, *events: Event | Logged) -> list[Logged]:
         """Events as the next records of one partition each topic."""
@@ -279,14 +279,24 @@ class Ground:
         ) as client:
             yield client
 
+    async def approve(self, document: dict[str, Any]) -> list[httpx.Response]:
+        """Draft a document and approve it as the registry of each of its members; what each was answered."""
+        path, members = home(document)
+        draft = f"{path}/drafts/{document['version']}"
+        async with self.caller(members[0], "registry") as client:
+            answers = [await client.put(draft, json=document, headers={"If-None-Match": "*"})]
+        approved = {"document_hash": answers[0].json().get("document_hash", "0" * 64)}
+        for one in members:
+            async with self.caller(one, "registry") as client:
+                answers.append(await client.put(f"{draft}/approval", json=approved))
+        return answers
+
     async def put(self, document: dict[str, Any]) -> httpx.Response:
-        """Publish a document as the registry of the member whose it is, or of a party."""
-        if "parties" in document:
-            path, by = "agreements", (document["parties"].get("receiver") or document["parties"]["members"][0])
-        else:
-            path, by = "awards", document["member"]
-        async with self.caller(by, "registry") as client:
-            return await client.put(f"/{path}/{document['id']}", json=document)
+        """Approve a document, and publish it as the registry of one of its members."""
+        await self.approve(document)
+        path, members = home(document)
+        async with self.caller(members[-1], "registry") as client:
+            return await client.put(path, json=document)
 
     async def set_up(self, *documents: dict[str, Any]) -> None:
         """Two members, what one offers, an award at strathmore, an agreement from northbridge; or these documents."""
@@ -295,6 +305,15 @@ class Ground:
         for document in documents or (award(), agreement()):
             answer = await self.put(document)
             assert answer.status_code == 201, answer.text
+
+
+def home(document: dict[str, Any]) -> tuple[str, list[str]]:
+    """A document's address, and the members who must approve it."""
+    if "parties" not in document:
+        return f"/awards/{document['id']}", [document["member"]]
+    parties = document["parties"]
+    members = parties["members"] if "members" in parties else [parties["provider"], parties["receiver"]]
+    return f"/agreements/{document['id']}", members
 
 
 def somebody() -> UUID:
