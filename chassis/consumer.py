@@ -140,7 +140,8 @@ class Consumer:
         if not await self._is_the_same_cluster():
             return
         self._broker = KafkaBroker(
-            self._bootstrap,
+            # FastStream takes one text for one server.
+            self._bootstrap.split(","),
             security=self._access.security,
             allow_auto_create_topics=False,
             logger=None,
