@@ -14,7 +14,7 @@ from chassis.pages.sessions import Sessions
 from chassis.pages.site import Site
 from chassis.service import Parts, database_answers, main
 from chassis.settings import Settings
-from services.portal import pages
+from services.portal import asking_pages, pages
 from services.portal.upstream import Upstream
 
 DESCRIPTION = """
@@ -49,7 +49,9 @@ def application(
     )
     # Before the pages, whose addresses begin with any member's id.
     site.put_on(app, "services.portal")
-    app.include_router(pages.routes(upstream, templates, clock, ending))
+    records = pages.RecordPages(upstream, templates, clock, settings.time_zone)
+    app.include_router(pages.routes(upstream, templates, records, clock, ending))
+    app.include_router(asking_pages.routes(upstream, templates, records))
     return app
 
 

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Annotated, Final
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Header, Path
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -24,6 +27,9 @@ RETRY_MS: Final = 1_500
 LIGHT_BACKGROUND: Final = "#eef0f4"
 DARK_BACKGROUND: Final = "#202836"
 
+LONGEST_STATEMENT: Final = 10_000
+"""Characters of what a learner writes in an appeal."""
+
 Anybody = Annotated[Visitor | None, Depends(anybody)]
 Learner = Annotated[Visitor, Depends(signed_in(Role.LEARNER))]
 Member = Annotated[MemberId, Path()]
@@ -42,6 +48,10 @@ def templates() -> Templates:
         level=wording.level,
         result_in_words=wording.result,
         listed=wording.listed,
+        appeal_wording=wording.appeal,
+        capstone_wording=wording.capstone,
+        place=wording.place,
+        longest_statement=LONGEST_STATEMENT,
     )
 
 
@@ -70,7 +80,55 @@ def _css(text: str) -> Response:
     return Response(text, media_type="text/css", headers={"Cache-Control": "public, max-age=60"})
 
 
-def routes(upstream: Upstream, pages: Templates, clock: Clock, ending: asyncio.Event) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a learner asked for and did not get: why, and what was filled in, so that nothing has to be typed again."""
+
+    about: UUID
+    """The entry, or the enrolment, whose form it was."""
+    words: str
+    statement: str = ""
+    chosen: tuple[str, ...] = ()
+
+
+class RecordPages:
+    """The page of a learner's record at a member, whole or its changing part alone."""
+
+    def __init__(self, upstream: Upstream, pages: Templates, clock: Clock, zone: ZoneInfo) -> None:
+        self._upstream = upstream
+        self._pages = pages
+        self._clock = clock
+        self._zone = zone
+
+    async def whole(
+        self, visitor: Visitor, member: str, *, trouble: Trouble | None = None, status: int = 200
+    ) -> Response:
+        """The page; with `trouble`, what was filled in stands in its form again. Raises as Upstream.record does."""
+        context = await self._context(visitor, member)
+        faces = await self._upstream.faces()
+        return self._pages.page("record.html", status=status, faces=faces, trouble=trouble, **context)
+
+    async def fragment(self, visitor: Visitor, member: str) -> Response:
+        """The part that changes."""
+        return self._pages.page("fragment.html", trouble=None, **await self._context(visitor, member))
+
+    async def _context(self, visitor: Visitor, member: str) -> dict[str, Any]:
+        face = await self._upstream.face(member)
+        record = await self._upstream.record(visitor.session.access_token)
+        today = self._clock().astimezone(self._zone).date()
+        return {
+            "visitor": visitor,
+            "face": face,
+            "record": record,
+            "at": record.at(member),
+            "today": today,
+            "zone": self._zone,
+        }
+
+
+def routes(
+    upstream: Upstream, pages: Templates, records: RecordPages, clock: Clock, ending: asyncio.Event
+) -> APIRouter:
     """The pages, with what they ask the services through; `ending` tells the open streams that the process ends."""
     router = APIRouter(include_in_schema=False)
 
@@ -105,20 +163,14 @@ def routes(upstream: Upstream, pages: Templates, clock: Clock, ending: asyncio.E
     @public
     async def record(member: Member, visitor: Anybody) -> Response:
         """A learner's record at a member; for whoever has not signed in, the way to do so."""
-        face = await upstream.face(member)
         if visitor is None or not visitor.principal.has(Role.LEARNER):
-            return pages.page("welcome.html", visitor=visitor, face=face)
-        whole = await upstream.record(visitor.session.access_token)
-        faces = await upstream.faces()
-        at = whole.at(member)
-        return pages.page("record.html", visitor=visitor, face=face, faces=faces, record=whole, at=at)
+            return pages.page("welcome.html", visitor=visitor, face=await upstream.face(member))
+        return await records.whole(visitor, member)
 
     @router.get("/{member}/record/fragment")
     async def record_fragment(member: Member, visitor: Learner) -> Response:
         """The changing part of the record page alone, to be put in its place."""
-        face = await upstream.face(member)
-        whole = await upstream.record(visitor.session.access_token)
-        return pages.page("fragment.html", face=face, record=whole, at=whole.at(member))
+        return await records.fragment(visitor, member)
 
     @router.get("/{member}/record/stream")
     @public

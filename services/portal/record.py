@@ -3,11 +3,17 @@
 What the service adds later is ignored, so that it and the portal need not be deployed together.
 """
 
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
+
+MAY_BE_APPEALED: Final = frozenset({"PARTIAL", "REFERRED", "DECLINED", "INVALID"})
+"""States in which a decision gives less than was claimed; what is INCOMPLETE is decided again by itself."""
 
 
 class _Part(BaseModel):
@@ -67,6 +73,33 @@ class Appeals(_Part):
     stages: list[str]
 
 
+class Appeal(_Part):
+    """An appeal: as the learner lodged it last, and how it stands at the receiver."""
+
+    decision_id: UUID
+    stage: int
+    withdrawn: bool
+    state: str
+    due_on: date | None = None
+    next_stage_until: date | None = None
+    reasons: str | None = None
+    outcome_decision_id: UUID | None = None
+
+    @property
+    def standing(self) -> str:
+        """Its state; withdrawn from the moment the learner says so, before the receiver has taken note of it."""
+        return "withdrawn" if self.withdrawn and self.state in ("lodged", "open") else self.state
+
+    @property
+    def can_be_withdrawn(self) -> bool:
+        """Whether nothing has been decided on it yet."""
+        return self.standing in ("lodged", "open")
+
+    def goes_further(self, today: date) -> bool:
+        """Whether it can be taken to the next stage."""
+        return self.standing == "dismissed" and self.next_stage_until is not None and today <= self.next_stage_until
+
+
 class Version(_Part):
     """A version of a document."""
 
@@ -85,14 +118,40 @@ class Entry(_Part):
     grade: Decimal | None = None
     grounds: list[Ground] = []
     agreement: Version | None = None
+    decision_id: UUID | None = None
     decision_number: int | None = None
     decided_at: datetime | None = None
     appeals: Appeals | None = None
+    appeal: Appeal | None = None
 
     @property
     def title(self) -> str:
         """What the completion is called."""
         return self.completion.title or "A completion without a title"
+
+    @property
+    def can_be_appealed(self) -> bool:
+        """Whether there is something to appeal against that was not appealed against yet."""
+        is_new = self.appeal is None or self.appeal.decision_id != self.decision_id
+        return self.decision_id is not None and self.state in MAY_BE_APPEALED and is_new
+
+    def appeal_until(self, appeals: Appeals | None, zone: ZoneInfo) -> date | None:
+        """The last day for an appeal; None where the member does not say how many there are."""
+        if appeals is None or self.decided_at is None:
+            return None
+        return self.decided_at.astimezone(zone).date() + timedelta(days=appeals.days)
+
+    @property
+    def waits_for_choice(self) -> bool:
+        """Whether the learner has to say what is to count."""
+        return any(ground.code == "CHOICE_REQUIRED" for ground in self.grounds)
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether it would count if other credit took less of what the award takes from elsewhere."""
+        return self.waits_for_choice or any(
+            ground.code.endswith(("CAP_REACHED", "CAP_EXCEEDED")) for ground in self.grounds
+        )
 
 
 def newest_first(entries: list[Entry]) -> list[Entry]:
@@ -132,6 +191,32 @@ class Award(_Part):
     credits_required: Decimal | None = None
 
 
+class Condition(_Part):
+    """One condition of an award, in words."""
+
+    name: str
+    holds: bool
+    sentence: str
+
+
+class Conferral(_Part):
+    """The award as it was conferred, and the completions that it counted."""
+
+    award: Version
+    conferred_on: date
+    completions: list[UUID]
+
+
+class Progress(_Part):
+    """How far the learner is towards the award."""
+
+    eligible: bool
+    capstone: str
+    conditions: list[Condition]
+    conferral: Conferral | None = None
+    lost: list[UUID] = []
+
+
 class Enrolment(_Part):
     """An enrolment with everything that was claimed for it."""
 
@@ -143,6 +228,8 @@ class Enrolment(_Part):
     entries: list[Entry]
     totals: Totals
     frozen: Totals
+    progress: Progress | None = None
+    choice: list[UUID] = []
 
     @property
     def title(self) -> str:
@@ -155,6 +242,16 @@ class Enrolment(_Part):
         required = self.award.credits_required
         return min(float(self.totals.total / required), 1.0) if required else None
 
+    @property
+    def conferral(self) -> Conferral | None:
+        """The conferral of its award."""
+        return self.progress.conferral if self.progress else None
+
+    def takes_a_choice(self, today: date) -> bool:
+        """Whether the learner may say what is to count first: not everything fits, or there is a choice to change."""
+        is_open = self.conferral is None and (self.closed_on is None or today < self.closed_on)
+        return is_open and (bool(self.choice) or any(entry.lacks_room for entry in self.entries))
+
 
 class AtMember(_Part):
     """What stands at one member."""
@@ -162,6 +259,7 @@ class AtMember(_Part):
     member: str
     name: str | None
     framework: str | None
+    appeals: Appeals | None = None
     own_credit: list[Entry]
     enrolments: list[Enrolment]
 
@@ -176,14 +274,39 @@ class Record(_Part):
         """What stands at a member; None where nothing does."""
         return next((one for one in self.members if one.member == member), None)
 
+    def _entries(self) -> Iterator[Entry]:
+        for one in self.members:
+            yield from one.own_credit
+            for enrolment in one.enrolments:
+                yield from enrolment.entries
+
+    def titles(self, completions: list[UUID]) -> list[str]:
+        """What completions are called."""
+        known = {entry.completion.completion_id: entry.title for entry in self._entries()}
+        return [known.get(one, "another completion") for one in completions]
+
     def together_with(self, entry: Entry) -> list[str]:
         """What else the credit of an entry rests on, by title: a rule may take several completions together."""
         if entry.counts_as is None:
             return []
-        titles = {
-            other.completion.completion_id: other.title
-            for one in self.members
-            for other in [*one.own_credit, *(claim for enrolment in one.enrolments for claim in enrolment.entries)]
-        }
-        partners = [one for one in entry.counts_as.completions if one != entry.completion.completion_id]
-        return sorted(titles.get(one, "another completion") for one in partners)
+        return sorted(
+            self.titles([one for one in entry.counts_as.completions if one != entry.completion.completion_id])
+        )
+
+    def to_choose_from(self, enrolment: Enrolment) -> list[Entry]:
+        """What takes of an award's room, or would: the claims that a choice may name, in the order of their titles.
+
+        Not what an award counted that was conferred: that is settled.
+        """
+        enrolments = [one for at in self.members for one in at.enrolments]
+        settled = {id_ for one in enrolments if one.conferral for id_ in one.conferral.completions}
+        return [
+            entry
+            for entry in sorted(enrolment.entries, key=lambda entry: entry.title.casefold())
+            if entry.completion.completion_id not in settled
+            and (
+                entry.lacks_room
+                or entry.completion.completion_id in enrolment.choice
+                or (entry.counts_as is not None and entry.counts_as.lines and not entry.counts_as.frozen)
+            )
+        ]

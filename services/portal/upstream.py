@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import structlog
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from chassis import telemetry
 from chassis.pages.site import NotSignedIn
-from chassis.problems import Problem, forbidden, unavailable
+from chassis.problems import Problem, unavailable
 from services.portal.domain.colours import parse
 from services.portal.record import Record
 
@@ -91,14 +92,18 @@ class Upstream:
         return {face.member_id: face for face in sorted(faces, key=lambda face: face.name.casefold())}
 
     async def _get(self, url: str, headers: dict[str, str], otherwise: str) -> Any:
+        return _content(await self._send("GET", url, headers, otherwise), otherwise)
+
+    async def _send(
+        self, method: str, url: str, headers: dict[str, str], otherwise: str, document: Any = None
+    ) -> httpx.Response:
         if (traceparent := telemetry.current_traceparent()) is not None:
             headers = {**headers, "traceparent": traceparent}
         try:
-            response = await self._client.get(url, headers=headers, timeout=TIMEOUT)
+            return await self._client.request(method, url, headers=headers, json=document, timeout=TIMEOUT)
         except httpx.HTTPError as error:
             log.warning("a service does not answer", error=type(error).__name__, path=httpx.URL(url).path)
             raise unavailable(otherwise) from error
-        return _content(response, otherwise)
 
     async def face(self, member: str) -> Face:
         """One member's name and colours; raises the Problem 404 where there is no such member."""
@@ -119,6 +124,27 @@ class Upstream:
         except ValidationError as error:
             log.error("the record could not be understood", errors=error.errors(include_input=False)[:3])
             raise unavailable(otherwise, name="record-not-understood") from error
+
+    async def choose(self, token: str, enrolment_id: UUID, completions: list[str]) -> None:
+        """Say what is to count first in an enrolment; nothing at all takes the choice back.
+
+        Raises NotSignedIn, and the Problems 403, 404, 409, 422 and 503 with the service's words.
+        """
+        path = f"/record/choices/{enrolment_id}"
+        await self._ask(token, path, {"completions": completions}, "Your choice could not be sent at the moment.")
+
+    async def appeal(
+        self, token: str, decision_id: UUID, *, stage: int, statement: str, withdrawn: bool = False
+    ) -> None:
+        """Appeal against a decision at a stage, or withdraw that; raises as `choose` does."""
+        document = {"stage": stage, "statement": statement, "withdrawn": withdrawn}
+        path = f"/record/appeals/{decision_id}"
+        await self._ask(token, path, document, "Your appeal could not be sent at the moment.")
+
+    async def _ask(self, token: str, path: str, document: Any, otherwise: str) -> None:
+        response = await self._send("PUT", f"{self._learner_record_url}{path}", _bearer(token), otherwise, document)
+        if response.status_code not in (200, 201):
+            raise _refused(response, otherwise, known=(403, 404, 409, 422))
 
     async def record_changes(self, token: str, last_event_id: str | None) -> AsyncGenerator[bytes, None]:
         """The record's stream of versions as it comes, after LIVE; it ends where the service is away."""
@@ -148,13 +174,22 @@ def _content(response: httpx.Response, otherwise: str) -> Any:
             return response.json()
         except ValueError as error:
             raise unavailable(otherwise) from error
+    raise _refused(response, otherwise, known=(403, 409))
+
+
+def _refused(response: httpx.Response, otherwise: str, *, known: tuple[int, ...]) -> Problem:
+    """What the portal answers where a service did not do what it was asked; with the service's words where `known`."""
     if response.status_code == 401:
-        raise NotSignedIn
-    if response.status_code in (403, 409):
-        try:
-            detail = str(response.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            detail = otherwise
-        raise forbidden(detail) if response.status_code == 403 else Problem(409, detail)
-    log.warning("a service did not answer as expected", status=response.status_code, path=response.url.path)
-    raise unavailable(otherwise)
+        return NotSignedIn()
+    if response.status_code not in known:
+        log.warning("a service did not answer as expected", status=response.status_code, path=response.url.path)
+        return unavailable(otherwise)
+    try:
+        problem = response.json()
+        detail = str(problem["detail"])
+        needed = "; ".join(str(fault["expected"]) for fault in problem.get("errors") or [])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Problem(response.status_code, otherwise)
+    # What is wrong with values is said by what would be right: their names are not a person's words.
+    in_words = f"What is needed: {needed}." if needed and response.status_code == 422 else detail
+    return Problem(response.status_code, in_words)

@@ -50,6 +50,40 @@ def own_wording(state: str, result: str) -> Wording:
     return _NOT_EARNED.get(result, wording(state)) if state == "EARNED" else wording(state)
 
 
+_APPEALS: Final[Mapping[str, Wording]] = {
+    "lodged": Wording("Appeal lodged", "calm", "clock", "It is on its way to those who decide on it."),
+    "open": Wording("Appeal open", "wait", "eye", "Somebody looks at the decision again."),
+    "upheld": Wording("Appeal upheld", "good", "check", "It was decided in your favour."),
+    "dismissed": Wording("Appeal dismissed", "bad", "cross", "The decision stands."),
+    "withdrawn": Wording("Appeal withdrawn", "calm", "back", "You took it back, and the decision stands."),
+}
+
+
+def appeal(standing: str) -> Wording:
+    """How an appeal stands, in words."""
+    return _APPEALS.get(standing) or Wording(f"Appeal: {standing.replace('_', ' ')}", "calm", "question", "")
+
+
+_CAPSTONES: Final[Mapping[str, Wording]] = {
+    "closed": Wording("Capstone closed", "calm", "hourglass", "It opens when every other condition holds."),
+    "open": Wording("Capstone open", "part", "arrow", "You can take it now."),
+    "passed": Wording("Capstone passed", "good", "check", "You have passed it."),
+}
+
+
+def capstone(state: str) -> Wording | None:
+    """The state of an award's capstone in words; None where it has none."""
+    return _CAPSTONES.get(state)
+
+
+_PLACES: Final = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
+
+
+def place(number: int) -> str:
+    """A place in an order, counted from 1: First, Second; beyond the tenth Number 11."""
+    return _PLACES[number - 1] if number <= len(_PLACES) else f"Number {number}"
+
+
 _UNITS: Final = {"FHEQ": "credits", "SCQF": "credits", "EQF": "ECTS credits", "NFQ": "ECTS credits"}
 
 _RESULTS: Final = {

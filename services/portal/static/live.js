@@ -10,6 +10,8 @@
   const shown = () => Number(record.querySelector("[data-version]").dataset.version);
   let newest = shown();
   let fetching = false;
+  // An input method is in the middle of a word, which would be torn apart.
+  let composing = false;
 
   const say = (text, away) => {
     live.hidden = false;
@@ -19,14 +21,53 @@
 
   const fingerprint = (card) => `${card.dataset.state}/${card.dataset.decision ?? ""}`;
 
-  // What the reader has opened stays open; cards that are new or have another state are marked and read out.
+  // Whether a form holds what the page did not come with, or what was filled in and could not be sent.
+  const isTyped = (form) =>
+    "typed" in form.dataset ||
+    [...form.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue) ||
+    [...form.querySelectorAll("option")].some((one) => one.selected !== one.defaultSelected);
+
+  // Controls keep their ids from one version to the next; a form that is no longer there has nothing to ask for.
+  const carryOver = (form) => {
+    const place = document.getElementById(form.id);
+    if (!place) return;
+    place.dataset.typed = "";
+    for (const one of form.querySelectorAll("textarea, select")) {
+      const other = document.getElementById(one.id);
+      if (!other) continue;
+      if (one.tagName === "TEXTAREA" || [...other.options].some((option) => option.value === one.value)) {
+        other.value = one.value;
+      }
+    }
+  };
+
+  const focusLike = (before) => {
+    const same = before.id && document.getElementById(before.id);
+    const within = before.closest("details")?.id;
+    const target = same || (within && document.getElementById(within)?.querySelector("summary"));
+    target?.focus({ preventScroll: true });
+    if (same?.tagName === "TEXTAREA") {
+      same.setSelectionRange(before.selectionStart, before.selectionEnd, before.selectionDirection);
+    }
+  };
+
+  // What the reader has opened stays open, and what is being written stays; cards that are new or have another state
+  // are marked and read out.
   const show = (fragment) => {
-    const open = new Set([...record.querySelectorAll("details[open]")].map((one) => one.id));
+    const opened = new Map([...record.querySelectorAll("details")].map((one) => [one.id, one.open]));
     const before = new Map([...record.querySelectorAll("[data-entry]")].map((one) => [one.dataset.entry, fingerprint(one)]));
-    const focused = document.activeElement?.closest("details")?.id;
+    const typed = [...record.querySelectorAll("form[id]")].filter(isTyped);
+    const focused = record.contains(document.activeElement) ? document.activeElement : null;
+    const scrolled = focused?.scrollTop ?? 0;
     record.replaceChildren(fragment);
-    for (const one of record.querySelectorAll("details")) one.open = open.has(one.id);
-    if (focused) document.getElementById(focused)?.querySelector("summary")?.focus({ preventScroll: true });
+    for (const one of record.querySelectorAll("details")) one.open = opened.get(one.id) ?? one.open;
+    for (const form of typed) carryOver(form);
+    if (focused) {
+      focusLike(focused);
+      if (focused.tagName === "TEXTAREA" && document.activeElement.id === focused.id) {
+        document.activeElement.scrollTop = scrolled;
+      }
+    }
     const changed = [...record.querySelectorAll("[data-entry]")].filter(
       (one) => before.get(one.dataset.entry) !== fingerprint(one),
     );
@@ -35,7 +76,7 @@
   };
 
   const catchUp = async () => {
-    if (fetching) return;
+    if (fetching || composing) return;
     fetching = true;
     try {
       while (shown() < newest) {
@@ -49,6 +90,7 @@
         const fragment = page.querySelector("[data-version]");
         const version = Number(fragment.dataset.version);
         if (version <= shown()) throw new Error("an older version");
+        if (composing) return;
         show(document.adoptNode(fragment));
         say("New credit appears here by itself.", false);
       }
@@ -59,6 +101,14 @@
       fetching = false;
     }
   };
+
+  record.addEventListener("compositionstart", () => {
+    composing = true;
+  });
+  record.addEventListener("compositionend", () => {
+    composing = false;
+    catchUp();
+  });
 
   const source = new EventSource(record.dataset.stream);
   // The portal says so as soon as the record itself is listened to, and not only the portal.

@@ -267,7 +267,10 @@ async def test_the_stream_ends_with_the_session(standing: Consortium) -> None:
 async def test_every_route_says_who_may_ask_it(standing: Consortium) -> None:
     assert standing.routes
     assert all(asked is not None for asked in standing.routes.values())
-    assert {path for path, asked in standing.routes.items() if asked != "public"} == {"/{member}/record/fragment"}
+    assert {path for path, asked in standing.routes.items() if asked != "public"} == {
+        "/{member}/record/fragment",
+        "/{member}/choices/{enrolment_id}",
+    }
 
 
 async def _listen(response: httpx.Response, heard: list[str]) -> None:

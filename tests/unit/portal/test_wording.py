@@ -6,7 +6,9 @@ from typing import get_args
 import pytest
 
 from chassis.pages.site import local_path
+from contracts.learner_record_award_progress import Capstone
 from contracts.learner_record_entry import EntryState
+from contracts.recognition_appeal import AppealState
 from services.portal.domain import wording
 
 
@@ -68,6 +70,25 @@ def test_credit_is_said_in_the_frameworks_unit(value: str, framework: str | None
 )
 def test_names_are_listed_as_one_speaks(names: list[str], text: str) -> None:
     assert wording.listed(names) == text
+
+
+@pytest.mark.parametrize("state", ["lodged", *get_args(AppealState)])
+def test_every_state_of_an_appeal_has_words(state: str) -> None:
+    words = wording.appeal(state)
+
+    assert words.label == f"Appeal {state}"
+    assert words.explanation.endswith(".")
+
+
+def test_every_state_of_a_capstone_has_words() -> None:
+    states = get_args(Capstone)
+
+    assert {state for state in states if wording.capstone(state) is None} == {"none"}
+    assert len({words.icon for state in states if (words := wording.capstone(state))}) == len(states) - 1
+
+
+def test_places_are_counted_in_words_as_far_as_one_reads_them() -> None:
+    assert [wording.place(number) for number in (1, 10, 11)] == ["First", "Tenth", "Number 11"]
 
 
 @pytest.mark.parametrize("path", ["/", "/strathmore/", "/journeys/1/page?x=1"])
