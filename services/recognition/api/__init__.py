@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from chassis import export
 from chassis.clock import Clock
 from chassis.database import Pool
 from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.service import database_answers
 from services.recognition.api import decisions, documents, drafts, waiting
+from services.recognition.held import HELD
 
 DESCRIPTION = """
 What members recognise of each other's credit, and on which terms.
@@ -37,6 +39,7 @@ def create_api(
     # An award's id may hold slashes, so the longer addresses are looked for first.
     app.include_router(drafts.routes(pool, clock))
     app.include_router(documents.routes(pool, clock, zone))
-    app.include_router(decisions.routes(pool))
+    app.include_router(decisions.routes(pool, clock))
     app.include_router(waiting.routes(pool))
+    app.include_router(export.routes(pool, HELD))
     return app
