@@ -47,6 +47,8 @@ class Role(StrEnum):
     OPERATIONS = "operations"
     CONSORTIUM = "consortium"
     LEARNER = "learner"
+    SERVICE = "service"
+    """A service that acts for another of the same consortium: exports and erasure (docs/privacy.md)."""
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,50 @@ ALTER TABLE set_aside
     ADD CHECK (state = 'waiting' OR (acted_at IS NOT NULL AND acted_by IS NOT NULL AND because IS NOT NULL))
 """
 
+# A learner whose identifiers are gone. Nothing of them is accepted any more; what was decided stays.
+ERASED_LEARNER = """
+CREATE TABLE erased_learner (
+    learner_id uuid PRIMARY KEY,
+    erased_at timestamptz NOT NULL,
+    erased_by text NOT NULL,
+    why text NOT NULL
+)
+"""
+
+# Who read whose record. A journey is a completion's, and whose that is operations does not know.
+RECORD_ACCESS = """
+CREATE TABLE record_access (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    learner_id uuid,
+    completion_id uuid,
+    what text NOT NULL,
+    subject text NOT NULL,
+    member text,
+    roles text[] NOT NULL,
+    read_at timestamptz NOT NULL,
+    CHECK (num_nonnulls(learner_id, completion_id) = 1)
+)
+"""
+
+
+def erasure_tables(role: str) -> tuple[str, ...]:
+    """The statements by which a service that knows learners by identifier can forget one."""
+    return (
+        ERASED_LEARNER,
+        f"GRANT SELECT, INSERT ON erased_learner TO {role}",
+        f"GRANT DELETE ON learner_identifier TO {role}",
+    )
+
+
+def access_tables(role: str) -> tuple[str, ...]:
+    """The statements that create the log of who read whose record; it is only ever added to."""
+    return (
+        RECORD_ACCESS,
+        "CREATE INDEX record_access_learner ON record_access (learner_id) WHERE learner_id IS NOT NULL",
+        "CREATE INDEX record_access_completion ON record_access (completion_id) WHERE completion_id IS NOT NULL",
+        f"GRANT SELECT, INSERT ON record_access TO {role}",
+    )
+
 
 def chassis_tables(role: str) -> tuple[str, ...]:
     """The statements that create the chassis's tables and let the service's role use them."""

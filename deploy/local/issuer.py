@@ -49,6 +49,7 @@ _GROUPS: Final[Mapping[Role, str]] = {
     Role.CONSORTIUM: "Consortium",
     Role.OPERATIONS: "Operations",
     Role.PUBLISHER: "Publishers",
+    Role.SERVICE: "Services",
 }
 
 

@@ -53,5 +53,23 @@ class AppealDocument(Document):
     withdrawn: bool = False
 
 
+class ErasureDocument(Document):
+    """Who is to be forgotten, by the one thing of the two that is known, and why."""
+
+    learner_id: Annotated[UUID | None, Field(description="The pseudonym, as the learner's export states it.")] = None
+    identifier: Annotated[
+        str | None, Field(min_length=1, max_length=255, description="In the consortium's scheme.")
+    ] = None
+    why: Annotated[
+        str,
+        Field(min_length=1, max_length=1_000, pattern=r"^[^\x00]*$", description="It stays: name nobody in it."),
+    ]
+
+    def faults(self) -> Iterator[Fault]:
+        """Exactly one of the two."""
+        if (self.learner_id is None) == (self.identifier is None):
+            yield Fault("learner_id", self.learner_id, "either learner_id or identifier, and not both")
+
+
 class EnrolmentLine(EnrolmentDocument, Line):
     """A line of a bulk request: an enrolment with its reference."""

@@ -1,5 +1,7 @@
 """`python -m services.learner_record.main api|worker|all`: the learner-record service, wired."""
 
+import httpx
+
 from chassis import set_aside_api
 from chassis.clock import Clock
 from chassis.consumer import Consumer
@@ -14,6 +16,7 @@ from services.learner_record.api import create_api
 from services.learner_record.application.progressing import TellProgress
 from services.learner_record.application.watching import Watch
 from services.learner_record.events import GROUP, RecordDesk
+from services.learner_record.others import Others
 
 
 async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
@@ -26,6 +29,7 @@ async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
         clock,
         verifier,
         watch,
+        Others.of(settings, httpx.AsyncClient()),
         zone=settings.time_zone,
         learner_id_key=key_from(settings),
         scheme=settings.learner_scheme,

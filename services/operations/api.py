@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from chassis.clock import Clock
 from chassis.database import Pool
 from chassis.http import problems
 from chassis.identity import Principal, Role, require
@@ -94,7 +95,7 @@ def _answer(journey: Journey) -> JourneyAnswer:
     )
 
 
-def routes(pool: Pool) -> APIRouter:
+def routes(pool: Pool, clock: Clock) -> APIRouter:
     """The routes, on this database."""
     router = APIRouter(tags=["journeys"])
 
@@ -111,6 +112,6 @@ def routes(pool: Pool) -> APIRouter:
 
         For the role operations, and for a publisher of the completion's own member.
         """
-        return _answer(await read_journey(pool, completion_id, principal))
+        return _answer(await read_journey(pool, clock, completion_id, principal))
 
     return router

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from chassis import accesses
+from chassis.clock import Clock
 from chassis.database import Pool, transaction
 from chassis.identity import Principal, Role
 from chassis.problems import forbidden, not_found
@@ -44,19 +46,21 @@ class Overview:
     """How the last synthetic credits went; None where none was ever sent."""
 
 
-async def read_journey(pool: Pool, completion_id: UUID, principal: Principal) -> Journey:
-    """The journey of a completion, for operations staff and for its own provider.
+async def read_journey(pool: Pool, clock: Clock, completion_id: UUID, principal: Principal) -> Journey:
+    """The journey of a completion, for operations staff and for its own provider; that it was read is noted.
 
     Raises the Problem 404 where nothing was seen of it, and 403 for another member's.
     """
     async with transaction(pool) as connection:
         hops = await store.journey(connection, completion_id)
-    # A decision can be seen before its completion: topics are read side by side.
-    published = next((hop for hop in hops if hop.event_type == COMPLETION_PUBLISHED), None)
-    if not principal.has(Role.OPERATIONS) and published is not None and published.facts["provider"] != principal.member:
-        raise forbidden("This completion is another member's.", name="another-members")
-    if published is None:
-        raise not_found("Nothing was seen of this completion so far.")
+        # A decision can be seen before its completion: topics are read side by side.
+        published = next((hop for hop in hops if hop.event_type == COMPLETION_PUBLISHED), None)
+        is_own = published is not None and published.facts["provider"] == principal.member
+        if published is not None and not is_own and not principal.has(Role.OPERATIONS):
+            raise forbidden("This completion is another member's.", name="another-members")
+        if published is None:
+            raise not_found("Nothing was seen of this completion so far.")
+        await accesses.note(connection, principal, "journey", clock(), completion_id=completion_id)
     return Journey(completion_id, published.facts["provider"], published.facts["reference"], chains(hops))
 
 

@@ -3,7 +3,7 @@
 import httpx
 from fastapi import FastAPI
 
-from chassis import set_aside_api
+from chassis import export, set_aside_api
 from chassis.clock import Clock
 from chassis.consumer import Consumer
 from chassis.database import Pool
@@ -19,6 +19,7 @@ from services.operations import api, aside_pages, pages
 from services.operations.asking import Desks
 from services.operations.audit.kept import NewestReport
 from services.operations.events import GROUP, JourneyDesk
+from services.operations.held import HELD
 from services.operations.synthetic.probe import Probe
 
 PAGE_PATIENCE = 4.0
@@ -42,9 +43,10 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
         verifier=verifier,
         checks={"database": lambda: database_answers(pool)},
     )
-    app.include_router(api.routes(pool))
+    app.include_router(api.routes(pool, clock))
+    app.include_router(export.routes(pool, HELD))
     app.include_router(set_aside_api.routes(JourneyDesk(clock), pool, clock, group=GROUP))
-    app.include_router(pages.routes(pool, templates))
+    app.include_router(pages.routes(pool, clock, templates))
     desks = Desks(
         client,
         {

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
+from chassis.clock import Clock
 from chassis.database import Pool
 from chassis.identity import Role
 from chassis.pages.site import Visitor, signed_in
@@ -43,7 +44,7 @@ def _as_uuid(text: str) -> UUID | None:
         return None
 
 
-def routes(pool: Pool, pages: Templates) -> APIRouter:
+def routes(pool: Pool, clock: Clock, pages: Templates) -> APIRouter:
     """The pages, on this database."""
     router = APIRouter(include_in_schema=False)
 
@@ -69,7 +70,7 @@ def routes(pool: Pool, pages: Templates) -> APIRouter:
     @router.get("/journeys/{completion_id}/page")
     async def journey(completion_id: UUID, visitor: Reader) -> Response:
         """The journey of one completion."""
-        found = await read_journey(pool, completion_id, visitor.principal)
+        found = await read_journey(pool, clock, completion_id, visitor.principal)
         return pages.page(
             "journey.html",
             visitor=visitor,

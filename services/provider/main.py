@@ -14,7 +14,14 @@ from services.provider.api import create_api
 async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """The parts of the service: its interface, and the relay of its outbox. It consumes nothing."""
     verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url)
-    app = create_api(pool, clock, verifier, learner_id_key=key_from(settings), scheme=settings.learner_scheme)
+    app = create_api(
+        pool,
+        clock,
+        verifier,
+        zone=settings.time_zone,
+        learner_id_key=key_from(settings),
+        scheme=settings.learner_scheme,
+    )
     relay = Relay(
         database_url=settings.service_database_url.get_secret_value(),
         bootstrap=settings.kafka_bootstrap_servers,

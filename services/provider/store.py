@@ -99,6 +99,8 @@ CROSS JOIN LATERAL (
     SELECT document FROM learning_opportunity_revision
     WHERE learning_opportunity_id = asked.id AND version = asked.version ORDER BY revision DESC LIMIT 1
 ) AS newest
+UNION ALL
+(SELECT NULL, NULL, document FROM member_revision WHERE member_id = $3 ORDER BY revision DESC LIMIT 1)
 """
 
 
@@ -158,10 +160,23 @@ async def add_learning_opportunity(connection: Connection, revision: LearningOpp
     )
 
 
-async def descriptions(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Description]:
-    """What the newest revisions of these versions state of Annex I; those that nobody published are absent."""
-    rows = await connection.fetch(DESCRIPTIONS, *columns(list(wanted), 2))
-    return {(row["id"], row["version"]): _description(row["document"]) for row in rows}
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a member's completions are read with: its learning opportunities, and until when it belongs here."""
+
+    descriptions: Mapping[tuple[str, int], Description]
+    """What the newest revisions of versions state of Annex I; those that nobody published are absent."""
+    left_on: date | None
+
+
+async def offered(connection: Connection, member_id: str, wanted: Iterable[tuple[str, int]]) -> Offered:
+    """A member, and these versions of learning opportunities, in one statement."""
+    rows = await connection.fetch(DESCRIPTIONS, *columns(list(wanted), 2), member_id)
+    left_on = next((row["document"].get("left_on") for row in rows if row["id"] is None), None)
+    return Offered(
+        {(row["id"], row["version"]): _description(row["document"]) for row in rows if row["id"] is not None},
+        date.fromisoformat(left_on) if left_on else None,
+    )
 
 
 def _description(document: dict[str, Any]) -> Description:

@@ -12,13 +12,15 @@ from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.learners import Scheme
 from chassis.service import database_answers
-from services.learner_record.api import asking, enrolments, progress, record
+from services.learner_record.api import asking, enrolments, progress, record, rights
 from services.learner_record.api.whose import learner_of_token
 from services.learner_record.application.asking import Ask
 from services.learner_record.application.conferring import ConferAward
 from services.learner_record.application.enrolling import RecordEnrolments
 from services.learner_record.application.reading import ReadRecord
+from services.learner_record.application.rights import Rights
 from services.learner_record.application.watching import Watch
+from services.learner_record.others import Others
 
 DESCRIPTION = """
 What learners have: their enrolments, and for every member what stands on their record there – the credit they earned,
@@ -35,6 +37,7 @@ def create_api(
     clock: Clock,
     verifier: Verifier,
     watch: Watch,
+    others: Others,
     *,
     zone: ZoneInfo,
     learner_id_key: bytes,
@@ -54,6 +57,8 @@ def create_api(
     app.include_router(enrolments.routes(pool, enrol))
     app.include_router(progress.routes(pool, ConferAward(pool, clock, zone)))
     learner_of = learner_of_token(learner_id_key, scheme)
-    app.include_router(record.routes(ReadRecord(pool, zone), watch, learner_of))
+    app.include_router(record.routes(ReadRecord(pool, clock, zone), watch, learner_of))
     app.include_router(asking.routes(Ask(pool, clock, zone), learner_of))
+    of_learners = Rights(pool, clock, others)
+    app.include_router(rights.routes(of_learners, learner_of, learner_id_key=learner_id_key, scheme=scheme))
     return app

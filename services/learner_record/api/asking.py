@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from chassis import telemetry
 from chassis.http import as_json, body, problems
-from chassis.identity import Principal, Role, member_of, require
+from chassis.identity import Principal, Role, require
 from services.learner_record.api.whose import LearnerOfToken
 from services.learner_record.application.asking import Ask
 from services.learner_record.documents import AppealDocument, ChoiceDocument
@@ -86,7 +86,7 @@ def routes(ask: Ask, learner_of: LearnerOfToken) -> APIRouter:
 
     @router.get("/appeals/{appeal_id}/statements", response_model=StatementsAnswer, responses=problems(404))
     async def get_statements(principal: Officer, appeal_id: UUID) -> Response:
-        """What the learner wrote to appeal at your member, by stage."""
-        return as_json(await ask.statements(member_of(principal), appeal_id))
+        """What the learner wrote to appeal at your member, by stage. That you read it is shown to the learner."""
+        return as_json(await ask.statements(principal, appeal_id))
 
     return router

@@ -66,9 +66,12 @@ def routes(read: ReadRecord, watch: Watch, learner_of: LearnerOfToken) -> APIRou
         member: Annotated[MemberId, Path()],
         learner_reference: Annotated[Reference, Path()],
     ) -> Response:
-        """What stands at your own member for one of your learners, by your own reference for them."""
+        """What stands at your own member for one of your learners, by your own reference for them.
+
+        That you read it is shown to the learner.
+        """
         own_member(principal, member)
-        found = await read.of_reference(member, learner_reference)
+        found = await read.of_reference(principal, member, learner_reference)
         if found is None:
             raise not_found("You have never used this reference for a learner.")
         return _as_json(found)

@@ -5,10 +5,13 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from chassis import outbox
+from chassis import accesses, outbox
 from chassis.batch import lock_learners
 from chassis.clock import Clock, instant
 from chassis.database import Connection, Pool, in_transaction, transaction
+from chassis.erasure import is_erased
+from chassis.identity import Principal, member_of
+from chassis.names import erased
 from chassis.outbox import Outgoing
 from chassis.problems import Fault, conflict, forbidden, invalid, not_found
 from contracts.ids import appeal_id
@@ -43,6 +46,7 @@ class Ask:
 
         async def choose(connection: Connection) -> tuple[JSON, bool]:
             await lock_learners(connection, [learner_id])
+            await _is_not_erased(connection, learner_id)
             now = self._clock()
             learner = (await progress_store.read(connection, [learner_id]))[learner_id]
             enrolment = learner.enrolments.get(enrolment_id)
@@ -83,6 +87,7 @@ class Ask:
 
         async def lodge(connection: Connection) -> tuple[JSON, bool]:
             await lock_learners(connection, [learner_id])
+            await _is_not_erased(connection, learner_id)
             now = self._clock()
             decided = await store.decided(connection, learner_id, decision_id)
             if decided is None:
@@ -119,15 +124,18 @@ class Ask:
 
         return await in_transaction(self._pool, lodge)
 
-    async def statements(self, member: str, identity: UUID) -> JSON:
-        """What a learner wrote to appeal at this member, by stage. Raises the Problems 403 and 404."""
+    async def statements(self, reader: Principal, identity: UUID) -> JSON:
+        """What a learner wrote to appeal at the reader's member, by stage. Raises the Problems 403 and 404."""
+        member = member_of(reader)
         async with transaction(self._pool) as connection:
-            receiver = await store.receiver_of(connection, identity)
-            if receiver is None:
+            lodged = await store.lodged_at(connection, identity)
+            if lodged is None:
                 raise not_found("There is no such appeal.")
+            receiver, learner_id = lodged
             if receiver != member:
                 raise forbidden("This appeal was lodged at another member.", name="another-members")
             written = await store.statements(connection, identity)
+            await accesses.note(connection, reader, "appeal statement", self._clock(), learner_id=learner_id)
         return {
             "appeal_id": identity,
             "statements": [{"stage": stage, "statement": text} for stage, text in written.items()],
@@ -164,6 +172,11 @@ class Ask:
         until = store.day(standing, "next_stage_until")
         if until is not None and self._today(now) > until:
             raise conflict(f"The next stage was open until {until}.", name="too-late")
+
+
+async def _is_not_erased(connection: Connection, learner_id: UUID) -> None:
+    if await is_erased(connection, learner_id):
+        raise erased()
 
 
 def _check(document: ChoiceDocument, claimed: set[UUID], used: set[UUID]) -> None:

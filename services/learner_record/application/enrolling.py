@@ -17,6 +17,7 @@ from chassis.accepting import Accepted, Accepting, known_or_contradicting
 from chassis.clock import Clock, instant
 from chassis.database import Connection, Pool
 from chassis.learners import Scheme
+from chassis.membership import left
 from chassis.names import Names
 from chassis.outbox import Outgoing
 from chassis.problems import Fault, Problem, conflict
@@ -29,6 +30,7 @@ from services.learner_record.domain.record import Enrolment
 from services.learner_record.store import enrolments as store
 from services.learner_record.store import facts, references
 from services.learner_record.store.enrolments import NewEnrolment, StoredEnrolment, StoredRevision
+from services.learner_record.store.references import Membership
 
 Answer: TypeAlias = accepting.Answer[StoredRevision]
 Claim: TypeAlias = accepting.Claim[EnrolmentDocument]
@@ -61,16 +63,17 @@ class RecordEnrolments(Accepting[EnrolmentDocument, StoredRevision]):
     ) -> list[Answer]:
         """Read what the claims are judged by and what the learners have in eight statements; answer, and store."""
         known = await store.enrolments(connection, {(claim.id, claim.document.revision) for claim in claims})
-        names = await Names.read(connection, member, (claim.document.learner.reference for claim in claims))
+        named = ((claim.document.learner.reference, claim.learner.learner_id) for claim in claims)
+        names = await Names.read(connection, member, named)
         awards = await references.known_awards(connection, [claim.document.award for claim in claims])
-        is_member = bool(await references.known_members(connection, [member]))
+        membership = await references.membership(connection, member)
         now = self._clock()
         learners = sorted({claim.learner.learner_id for claim in claims})
         stored = await facts.facts(connection, learners, None, self._zone)
         keepings = {
             learner_id: Keeping.of(learner_id, of_learner, now, self._zone) for learner_id, of_learner in stored.items()
         }
-        batch = _Batch(member, is_member, now, traceparent, known, names, awards, keepings)
+        batch = _Batch(member, membership, now, self._zone, traceparent, known, names, awards, keepings)
         answers = [batch.accept(claim) for claim in claims]
         await batch.write(connection)
         return answers
@@ -85,8 +88,10 @@ class _Batch:
     """The rows of one request: judged one by one on what is stored and what the rows before them add to it."""
 
     member: str
-    member_is_known: bool
+    membership: Membership | None
+    """None where it is not in the registry yet."""
     now: datetime
+    zone: ZoneInfo
     traceparent: str | None
     known: dict[UUID, StoredEnrolment]
     names: Names
@@ -98,11 +103,15 @@ class _Batch:
 
     def accept(self, claim: Claim) -> Answer:
         """Accept a row, answer a repeat, or say what it contradicts."""
+        if (erasure := self.names.erasure_of(claim.learner)) is not None:
+            return erasure
         enrolment = self.known.get(claim.id)
         if enrolment is None:
-            # Only here: what was opened for a stranger must still be closable when the learner is known at last.
+            # Only here: what was opened for a stranger must still be closable when the learner is known at last, and
+            # what a member opened before it left.
             objection = self.names.objection_to(claim.document.learner.reference, claim.learner)
-            return objection or self._add(claim, None)
+            left_on = self.membership.left_on if self.membership else None
+            return objection or left(self.member, left_on, self.now, self.zone) or self._add(claim, None)
         return (
             _objection_to_change(claim, enrolment)
             or known_or_contradicting(claim.document.revision, claim.body_hash, enrolment.revisions, answer_of)
@@ -149,7 +158,7 @@ class _Batch:
 
     def _warnings(self, claim: Claim) -> list[str]:
         warnings = []
-        if not self.member_is_known:
+        if self.membership is None:
             warnings.append(
                 f"member: {self.member} is not in the consortium's registry yet; the enrolment waits for it."
             )

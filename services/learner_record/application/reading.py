@@ -8,7 +8,10 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from chassis import accesses
+from chassis.clock import Clock
 from chassis.database import COMMAND_TIMEOUT, Connection, Pool
+from chassis.identity import Principal
 from contracts.ids import entry_id
 from services.learner_record.application.asking import appeal_answer
 from services.learner_record.domain.progress import Capstone, Conferred, is_free, progress
@@ -45,8 +48,9 @@ JSON = dict[str, Any]
 class ReadRecord:
     """Reads a learner's record, in two round trips: without a transaction, since the first statement is one instant."""
 
-    def __init__(self, pool: Pool, zone: ZoneInfo) -> None:
+    def __init__(self, pool: Pool, clock: Clock, zone: ZoneInfo) -> None:
         self._pool = pool
+        self._clock = clock
         self._zone = zone
 
     async def __call__(self, learner_id: UUID, *, member: str | None = None) -> RecordView:
@@ -54,11 +58,17 @@ class ReadRecord:
         async with self._pool.acquire(timeout=COMMAND_TIMEOUT) as connection:
             return await self._read(connection, learner_id, member)
 
-    async def of_reference(self, member: str, reference: str) -> RecordView | None:
-        """What stands at a member for the learner it means by its own reference; None where it never used it."""
+    async def of_reference(self, reader: Principal, member: str, reference: str) -> RecordView | None:
+        """What stands at a member for the learner it means by its own reference; None where it never used it.
+
+        That it was read is noted, and shown to the learner.
+        """
         async with self._pool.acquire(timeout=COMMAND_TIMEOUT) as connection:
             learner_id = await records.learner_of_reference(connection, member, reference)
-            return None if learner_id is None else await self._read(connection, learner_id, member)
+            if learner_id is None:
+                return None
+            await accesses.note(connection, reader, "record", self._clock(), learner_id=learner_id)
+            return await self._read(connection, learner_id, member)
 
     async def _read(self, connection: Connection, learner_id: UUID, member: str | None) -> RecordView:
         stored = await records.record(connection, learner_id)

@@ -36,8 +36,9 @@ STATEMENTS: Final = "SELECT stage, statement FROM appeal_statement WHERE appeal_
 
 APPEAL: Final = "SELECT event FROM appeal WHERE appeal_id = $1 ORDER BY revision DESC LIMIT 1"
 
-RECEIVER_OF_APPEAL: Final = """
-SELECT e.member FROM appeal_request AS r JOIN enrolment AS e USING (enrolment_id) WHERE r.appeal_id = $1 LIMIT 1
+LODGED_AT: Final = """
+SELECT e.member, r.learner_id FROM appeal_request AS r JOIN enrolment AS e USING (enrolment_id)
+WHERE r.appeal_id = $1 LIMIT 1
 """
 
 KNOWN_APPEALS: Final = """
@@ -120,10 +121,10 @@ async def statements(connection: Connection, appeal_id: UUID) -> dict[int, str]:
     return {row["stage"]: row["statement"] for row in await connection.fetch(STATEMENTS, appeal_id)}
 
 
-async def receiver_of(connection: Connection, appeal_id: UUID) -> str | None:
-    """At which member an appeal was lodged."""
-    member: str | None = await connection.fetchval(RECEIVER_OF_APPEAL, appeal_id)
-    return member
+async def lodged_at(connection: Connection, appeal_id: UUID) -> tuple[str, UUID] | None:
+    """At which member an appeal was lodged, and whose it is."""
+    row = await connection.fetchrow(LODGED_AT, appeal_id)
+    return None if row is None else (row["member"], row["learner_id"])
 
 
 async def appeal(connection: Connection, appeal_id: UUID) -> dict[str, Any] | None:

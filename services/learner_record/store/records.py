@@ -65,13 +65,14 @@ SELECT
 """
 
 # Whom a member means by its own reference: by an enrolment, or by a completion of its own. A learner under an
-# identifier goes before the stranger that a placeholder made of the same person.
+# identifier goes before the stranger that a placeholder made of the same person; who is erased is found no more.
 LEARNER_OF_REFERENCE: Final = """
 SELECT learner_id FROM (
     SELECT learner_id, is_placeholder FROM learner_identifier WHERE member = $1 AND reference = $2
     UNION
     SELECT learner_id, NOT is_matchable FROM completion_revision WHERE provider = $1 AND learner_reference = $2
 ) AS named
+WHERE NOT EXISTS (SELECT FROM erased_learner WHERE erased_learner.learner_id = named.learner_id)
 ORDER BY is_placeholder, learner_id LIMIT 1
 """
 

@@ -1,6 +1,8 @@
 """Newest copies of members, learning opportunities and awards, which other services own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import orjson
@@ -41,7 +43,7 @@ WHERE award.version < excluded.version
 RETURNING old.version AS before, award_id
 """
 
-KNOWN_MEMBERS: Final = "SELECT member_id FROM member WHERE member_id = ANY ($1::text[])"
+MEMBERSHIP: Final = "SELECT (event ->> 'left_on')::date AS left_on FROM member WHERE member_id = $1"
 KNOWN_AWARDS: Final = "SELECT award_id FROM award WHERE award_id = ANY ($1::text[])"
 
 
@@ -96,9 +98,17 @@ def _row(received: Received) -> tuple[Any, ...]:
     return event.key, event.sequence, text
 
 
-async def known_members(connection: Connection, wanted: Sequence[str]) -> set[str]:
-    """Which of these members the consortium's registry has entered."""
-    return {row["member_id"] for row in await connection.fetch(KNOWN_MEMBERS, wanted)}
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """That a member is in the consortium's registry, and the day from which it no longer belongs to the consortium."""
+
+    left_on: date | None
+
+
+async def membership(connection: Connection, member: str) -> Membership | None:
+    """A member's membership as it is known here; None where the consortium's registry has not entered it."""
+    row = await connection.fetchrow(MEMBERSHIP, member)
+    return None if row is None else Membership(row["left_on"])
 
 
 async def known_awards(connection: Connection, wanted: Sequence[str]) -> set[str]:

@@ -1,7 +1,10 @@
 """The service's REST interface (ADR 12, 14 and 15)."""
 
+from zoneinfo import ZoneInfo
+
 from fastapi import FastAPI
 
+from chassis import erasure, export
 from chassis.clock import Clock
 from chassis.database import Pool
 from chassis.http import create_app
@@ -12,6 +15,7 @@ from services.provider.api import completions, learning_opportunities, members
 from services.provider.application.completions import PublishCompletions
 from services.provider.application.learning_opportunities import PublishLearningOpportunity
 from services.provider.application.members import RegisterMember
+from services.provider.held import HELD
 
 DESCRIPTION = """
 What members of the consortium state: who they are, what they offer, and what their learners completed.
@@ -27,6 +31,7 @@ def create_api(
     clock: Clock,
     verifier: Verifier,
     *,
+    zone: ZoneInfo,
     learner_id_key: bytes,
     scheme: Scheme,
 ) -> FastAPI:
@@ -40,6 +45,8 @@ def create_api(
     )
     app.include_router(members.routes(pool, RegisterMember(pool, clock)))
     app.include_router(learning_opportunities.routes(pool, PublishLearningOpportunity(pool, clock)))
-    publish_completions = PublishCompletions(pool, clock, learner_id_key=learner_id_key, scheme=scheme)
+    publish_completions = PublishCompletions(pool, clock, zone, learner_id_key=learner_id_key, scheme=scheme)
     app.include_router(completions.routes(pool, publish_completions))
+    app.include_router(export.routes(pool, HELD))
+    app.include_router(erasure.routes(pool))
     return app

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from chassis import accepting, outbox
 from chassis.accepting import Accepted, Accepting, known_or_contradicting
-from chassis.clock import instant
-from chassis.database import Connection
+from chassis.clock import Clock, instant
+from chassis.database import Connection, Pool
+from chassis.learners import Scheme
+from chassis.membership import left
 from chassis.names import Names
 from chassis.outbox import LARGEST_EVENT, Outgoing
 from chassis.problems import Fault, Problem, conflict
@@ -22,7 +25,7 @@ from services.provider import store
 from services.provider.documents import CompletionDocument
 from services.provider.domain.description import NOTHING_STATED, Description, missing_from_completion
 from services.provider.domain.revisions import Outcome, claimable_from
-from services.provider.store import Completion, NewCompletion, NewRevision, StoredRevision
+from services.provider.store import Completion, NewCompletion, NewRevision, Offered, StoredRevision
 
 Answer: TypeAlias = accepting.Answer[StoredRevision]
 Claim: TypeAlias = accepting.Claim[CompletionDocument]
@@ -37,6 +40,10 @@ class PublishCompletions(Accepting[CompletionDocument, StoredRevision]):
     """Accepts revisions of completions."""
 
     service = "provider"
+
+    def __init__(self, pool: Pool, clock: Clock, zone: ZoneInfo, *, learner_id_key: bytes, scheme: Scheme) -> None:
+        super().__init__(pool, clock, learner_id_key=learner_id_key, scheme=scheme)
+        self._zone = zone
 
     def id_of(self, member: str, reference: str) -> UUID:
         """The completion's id."""
@@ -55,13 +62,17 @@ class PublishCompletions(Accepting[CompletionDocument, StoredRevision]):
     ) -> list[Answer]:
         """Read what the claims are judged by in three statements, however many there are; answer, and store."""
         known = await store.completions(connection, {(claim.id, claim.document.revision) for claim in claims})
-        offered = {
-            (document.learning_opportunity.id, document.learning_opportunity.version)
-            for document in (claim.document for claim in claims)
-        }
-        described = await store.descriptions(connection, offered)
-        names = await Names.read(connection, member, (claim.document.learner.reference for claim in claims))
-        batch = _Batch(member, self._clock(), known, described, names)
+        offered = await store.offered(
+            connection,
+            member,
+            {
+                (document.learning_opportunity.id, document.learning_opportunity.version)
+                for document in (claim.document for claim in claims)
+            },
+        )
+        named = ((claim.document.learner.reference, claim.learner.learner_id) for claim in claims)
+        names = await Names.read(connection, member, named)
+        batch = _Batch(member, self._clock(), self._zone, known, offered, names)
         answers = [batch.accept(claim) for claim in claims]
         await batch.write(connection, traceparent)
         return answers
@@ -77,8 +88,9 @@ class _Batch:
 
     member: str
     now: datetime
+    zone: ZoneInfo
     known: dict[UUID, Completion]
-    described: dict[tuple[str, int], Description]
+    offered: Offered
     names: Names
     completions: list[NewCompletion] = field(default_factory=list)
     revisions: list[NewRevision] = field(default_factory=list)
@@ -86,11 +98,14 @@ class _Batch:
 
     def accept(self, claim: Claim) -> Answer:
         """Accept a row, answer a repeat, or say what it contradicts."""
+        if (erasure := self.names.erasure_of(claim.learner)) is not None:
+            return erasure
         completion = self.known.get(claim.id)
         if completion is None:
-            # Only here: what was published for a stranger must still be revocable when the learner is known at last.
+            # Only here: what was published for a stranger must still be revocable when the learner is known at last,
+            # and what a member published before it left.
             objection = self.names.objection_to(claim.document.learner.reference, claim.learner)
-            return objection or self._add(claim, None)
+            return objection or left(self.member, self.offered.left_on, self.now, self.zone) or self._add(claim, None)
         reference = claim.document.learner.reference
         if (claim.learner.learner_id, reference) != (completion.learner_id, completion.learner_reference):
             detail = "A completion's learner never changes: revoke this one and use a new reference."
@@ -103,16 +118,16 @@ class _Batch:
     def _add(self, claim: Claim, completion: Completion | None) -> Answer:
         document, learner = claim.document, claim.learner
         opportunity = (document.learning_opportunity.id, document.learning_opportunity.version)
-        offered = self.described.get(opportunity)
+        described = self.offered.descriptions.get(opportunity)
         warnings = []
-        if offered is None:
+        if described is None:
             warnings.append(
                 f"learning_opportunity: {opportunity[0]} version {opportunity[1]} is not published;"
                 " what the completion left to it stays open until its next revision."
             )
         if not learner.matchable:
             warnings.append(UNMATCHABLE)
-        stated = document.description.filled_in_from(offered or NOTHING_STATED)
+        stated = document.description.filled_in_from(described or NOTHING_STATED)
         before = completion.newest.outcome if completion else None
         claimable = claimable_from(before, document.result, document.completed_on, self.now)
         stored = StoredRevision(

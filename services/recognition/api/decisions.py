@@ -6,7 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, model_validator
 
-from chassis.database import Pool, transaction
+from chassis import accesses
+from chassis.clock import Clock
+from chassis.database import Connection, Pool, transaction
 from chassis.http import cursor, encode_cursor, problems
 from chassis.identity import Principal, Role, member_of, require
 from chassis.problems import not_found
@@ -52,7 +54,7 @@ class DecisionAnswer(DecisionMade):
         return self
 
 
-def routes(pool: Pool) -> APIRouter:
+def routes(pool: Pool, clock: Clock) -> APIRouter:
     """The routes under /decisions."""
     router = APIRouter(tags=["decisions"])
 
@@ -75,15 +77,16 @@ def routes(pool: Pool) -> APIRouter:
 
     @router.get("/decisions/{decision_id}", responses=problems(404))
     async def get_decision(caller: Reader, decision_id: UUID) -> DecisionAnswer:
-        """One decision with all its grounds, for the members it concerns, the consortium and operations."""
+        """One decision with all its grounds, for the members it concerns, the consortium and operations.
+
+        That it was read is shown to the learner.
+        """
         async with transaction(pool) as connection:
             decision = await feed.decision(connection, decision_id)
             if decision is None or not _concerns(decision, caller):
                 raise not_found("There is no such decision, or none that concerns you.")
-            current = await feed.newest(connection, decision.completion_id, decision.enrolment_id)
-            referrals_to, appeals = await feed.receiver(connection, decision.receiver)
-        beside: dict[str, Any] = {"current_decision_id": current, "referrals_to": referrals_to, "appeals": appeals}
-        return DecisionAnswer.model_validate(decision.model_dump() | beside)
+            await accesses.note(connection, caller, "decision", clock(), learner_id=decision.learner_id)
+            return await decision_answer(connection, decision)
 
     return router
 
@@ -92,3 +95,11 @@ def _concerns(decision: DecisionMade, caller: Principal) -> bool:
     if caller.has(Role.OPERATIONS, Role.CONSORTIUM):
         return True
     return caller.member in (decision.provider, decision.receiver)
+
+
+async def decision_answer(connection: Connection, decision: DecisionMade) -> DecisionAnswer:
+    """A decision with what a reader needs beside it."""
+    current = await feed.newest(connection, decision.completion_id, decision.enrolment_id)
+    referrals_to, appeals = await feed.receiver(connection, decision.receiver)
+    beside: dict[str, Any] = {"current_decision_id": current, "referrals_to": referrals_to, "appeals": appeals}
+    return DecisionAnswer.model_validate(decision.model_dump() | beside)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 import uvicorn
@@ -30,7 +31,9 @@ SECRET = "p%41: ß"  # noqa: S105  # of a client that only the tests' issuer kno
 
 def provider(pool: Pool, issuer: Issuer, *, scheme: Scheme = "ESI", **verifier: Any) -> ASGIApp:
     """The provider's API on a database."""
-    return create_api(pool, system_clock, issuer.verifier(**verifier), learner_id_key=KEY, scheme=scheme)
+    return create_api(
+        pool, system_clock, issuer.verifier(**verifier), zone=ZoneInfo("UTC"), learner_id_key=KEY, scheme=scheme
+    )
 
 
 @asynccontextmanager

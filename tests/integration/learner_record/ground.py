@@ -34,6 +34,7 @@ from services.learner_record.api import create_api
 from services.learner_record.application.progressing import TellProgress
 from services.learner_record.application.watching import Watch
 from services.learner_record.events import RecordDesk
+from services.learner_record.others import Others
 from services.learner_record.views import RecordView
 from tests.integration.chassis.ground import Logged, headers_of
 
@@ -74,6 +75,8 @@ class Ground:
     scheme: Scheme = "ESI"
     clock: Hands = field(default_factory=Hands)
     signer: Signer = field(default_factory=lambda: Signer(ISSUER))
+    others: Others = field(default_factory=lambda: Others(httpx.AsyncClient(), {}, httpx.Auth()))
+    """None, unless a test has some."""
     next_offset: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,7 +86,14 @@ class Ground:
         )
         self.watch = Watch(self.database_url, self.pool)
         self.app: FastAPI = create_api(
-            self.pool, self.clock, verifier, self.watch, zone=UTC_ZONE, learner_id_key=KEY, scheme=self.scheme
+            self.pool,
+            self.clock,
+            verifier,
+            self.watch,
+            self.others,
+            zone=UTC_ZONE,
+            learner_id_key=KEY,
+            scheme=self.scheme,
         )
 
     # The interface

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from fastapi import FastAPI
@@ -50,7 +51,9 @@ class Ground:
         verifier = Verifier(
             issuer=ISSUER, audience="concord", jwks_url=f"{ISSUER}/jwks", client=httpx.AsyncClient(transport=keys)
         )
-        self.app: FastAPI = create_api(self.pool, self.clock, verifier, learner_id_key=KEY, scheme=self.scheme)
+        self.app: FastAPI = create_api(
+            self.pool, self.clock, verifier, zone=ZoneInfo("UTC"), learner_id_key=KEY, scheme=self.scheme
+        )
 
     def token(self, member: str | None, *roles: str) -> str:
         """A token of the issuer's."""
