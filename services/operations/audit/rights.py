@@ -7,7 +7,13 @@ from services.operations.audit.sources import SERVICES
 
 # Tables that are only ever added to (ADR 20).
 IMMUTABLE: Final = {
-    "provider": ("member_revision", "learning_opportunity_revision", "completion", "completion_revision"),
+    "provider": (
+        "member_revision",
+        "learning_opportunity_revision",
+        "completion",
+        "completion_revision",
+        "erased_learner",
+    ),
     "recognition": (
         "completion_revision",
         "enrolment_revision",
@@ -19,6 +25,7 @@ IMMUTABLE: Final = {
         "ledger",
         "choice_revision",
         "conferral",
+        "record_access",
     ),
     "learner_record": (
         "enrolment",
@@ -31,8 +38,10 @@ IMMUTABLE: Final = {
         "appeal",
         "conferral",
         "award_progress",
+        "erased_learner",
+        "record_access",
     ),
-    "operations": ("hop", "audit_report"),
+    "operations": ("hop", "audit_report", "record_access"),
 }
 
 _IMMUTABLE: Final = ", ".join(f"('{service}', '{table}')" for service in SERVICES for table in IMMUTABLE[service])
