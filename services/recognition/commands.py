@@ -1,7 +1,9 @@
 """`concord agreement …` and `concord award …`: what the registry staff of a member do with documents at their desk."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -20,7 +22,7 @@ from contracts.documents.loading import agreement_from, award_from, read_file
 from services.recognition.lint.catalogue import EMPTY, Catalogue, catalogue_from
 from services.recognition.lint.documents import lint_agreement, lint_award
 from services.recognition.lint.rule import NotChecked, Report
-from services.recognition.publishing import NotPublished, Registry, publish
+from services.recognition.publishing import Answer, Desk, NotAsked, NotThere, Registry, Tested
 
 agreement: Final = typer.Typer(no_args_is_help=True, help="Agreements between members.")
 award: Final = typer.Typer(no_args_is_help=True, help="Award definitions.")
@@ -70,29 +72,111 @@ _ClientId = Annotated[str, typer.Option(envvar="CONCORD_CLIENT_ID", help="Your s
 _ClientSecret = Annotated[str, typer.Option(envvar="CONCORD_CLIENT_SECRET", help="Its secret; better in the variable.")]
 
 
+@agreement.command("draft")
+def draft_agreement_file(
+    file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
+) -> None:
+    """Put FILE to all parties as the draft of its version, and say what lint finds; a changed draft is approved anew.
+
+    The exit code is 1 where it is refused or lint finds anything, and 2 where Concord could not be asked.
+    """
+    registry = Registry(url, issuer, client_id, client_secret)
+    _do(Desk.draft, file, "agreements", agreement_from, _title_of_agreement, registry)
+
+
+@agreement.command("approve")
+def approve_agreement_file(
+    file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
+) -> None:
+    """Approve a draft for your member, where it is exactly FILE, by its SHA-256 over canonical JSON (RFC 8785).
+
+    The exit code is 1 where it is refused, as where the draft is another by now, and 2 where nobody could be asked.
+    """
+    registry = Registry(url, issuer, client_id, client_secret)
+    _do(Desk.approve, file, "agreements", agreement_from, _title_of_agreement, registry)
+
+
 @agreement.command("publish")
 def publish_agreement_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Publish an agreement from FILE; a published version never changes, and publishing it again is harmless.
+    """Publish FILE, which every party has approved; a published version never changes, and a repeat is harmless.
 
-    The exit code is 1 where it is refused, with the findings of lint, and 2 where Concord could not be asked.
+    The exit code is 1 where it is refused, with the findings of lint or who has not approved it, and 2 where Concord
+    could not be asked.
     """
-    _publish(file, "agreements", agreement_from, _title_of_agreement, Registry(url, issuer, client_id, client_secret))
+    registry = Registry(url, issuer, client_id, client_secret)
+    _do(Desk.publish, file, "agreements", agreement_from, _title_of_agreement, registry)
+
+
+@agreement.command("backtest")
+def backtest_agreement_file(
+    file: _File,
+    url: _Url,
+    issuer: _Issuer,
+    client_id: _ClientId,
+    client_secret: _ClientSecret,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what was completed then or later.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what was completed by then.")
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Of how many changed claims the reasons are shown.")] = 20,
+    as_json: _AsJson = False,
+) -> None:
+    """Say what would have changed, had FILE – drafted already – been in force over the completions that are stored.
+
+    Nothing is changed by it. The exit code is 1 where Concord refuses, and 2 where it could not be asked.
+    """
+    bounds = {"completed_since": since, "completed_until": until}
+    wanted = {name: day.date().isoformat() for name, day in bounds.items() if day is not None}
+    with _faults_of(file):
+        desk = Desk(file, "agreements", agreement_from, Registry(url, issuer, client_id, client_secret))
+        waiting = Console(stderr=True)
+        with waiting.status("asking …") as status:
+            tested = desk.backtest(wanted, lambda so_far: status.update(f"{so_far.claims} claims decided anew …"))
+    if as_json:
+        typer.echo(json.dumps(_tested_as_json(tested), ensure_ascii=False, indent=2))
+    else:
+        Console().print(Panel(_title_of_agreement(desk.document)), *_tested(tested, show))
+
+
+@award.command("draft")
+def draft_award_file(
+    file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
+) -> None:
+    """Store FILE as the draft of its version, and say what lint finds; a changed draft must be approved anew.
+
+    The exit code is 1 where it is refused or lint finds anything, and 2 where Concord could not be asked.
+    """
+    _do(Desk.draft, file, "awards", award_from, _title_of_award, Registry(url, issuer, client_id, client_secret))
+
+
+@award.command("approve")
+def approve_award_file(
+    file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
+) -> None:
+    """Approve a draft for your member, where it is exactly FILE, by its SHA-256 over canonical JSON (RFC 8785).
+
+    The exit code is 1 where it is refused, as where the draft is another by now, and 2 where nobody could be asked.
+    """
+    _do(Desk.approve, file, "awards", award_from, _title_of_award, Registry(url, issuer, client_id, client_secret))
 
 
 @award.command("publish")
 def publish_award_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Publish an award definition from FILE; a published version never changes, publishing it again is harmless.
+    """Publish FILE, which its member has approved; a published version never changes, and a repeat is harmless.
 
     The exit code is 1 where it is refused, with the findings of lint, and 2 where Concord could not be asked.
     """
-    _publish(file, "awards", award_from, _title_of_award, Registry(url, issuer, client_id, client_secret))
+    _do(Desk.publish, file, "awards", award_from, _title_of_award, Registry(url, issuer, client_id, client_secret))
 
 
-def _publish(
+def _do(
+    what: Callable[[Desk[_Document]], Answer],
     file: Path,
     kind: str,
     read: Callable[[object], _Document],
@@ -100,20 +184,74 @@ def _publish(
     registry: Registry,
 ) -> None:
     console = Console()
+    with _faults_of(file):
+        desk = Desk(file, kind, read, registry)
+        answer = what(desk)
+    is_bad = answer.is_refused or bool(answer.findings)
+    console.print(Panel(title_of(desk.document), border_style="red" if is_bad else "green"))
+    if answer.findings:
+        console.print(_table(answer.findings))
+    console.print(f"version {answer.version} {answer.outcome}", markup=False, highlight=False, soft_wrap=True)
+    if is_bad:
+        raise typer.Exit(code=1)
+
+
+@contextmanager
+def _faults_of(file: Path) -> Iterator[None]:
+    """What is wrong with a file, or with asking, said plainly, with its exit code."""
     try:
-        document, answer = publish(file, kind, read, registry)
+        yield
     except DocumentRefused as refused:
         _show(Report(refused.findings, (), ()), Text(str(file), style="bold"), file, with_catalogue=False)
         raise typer.Exit(code=1) from None
-    except (NotPublished, IssuerUnreachable) as error:
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(code=2) from None
-    console.print(Panel(title_of(document), border_style="red" if answer.findings else "green"))
-    if answer.findings:
-        console.print(_table(answer.findings))
-    console.print(f"version {answer.version} {answer.outcome}", highlight=False)
-    if answer.findings:
-        raise typer.Exit(code=1)
+    except (NotThere, NotAsked, IssuerUnreachable) as error:
+        Console().print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(code=1 if isinstance(error, NotThere) else 2) from None
+
+
+def _tested(tested: Tested, show: int) -> Iterator[Table | Padding]:
+    """Counts first, then some changed claims with their reasons."""
+    counts = Table(border_style="dim", header_style="bold")
+    counts.add_column("Decided now")
+    counts.add_column("With this version")
+    counts.add_column("Claims", justify="right")
+    for (before, after), claims in sorted(tested.states.items()):
+        counts.add_row(before, after, str(claims))
+    summary = Text(f"{tested.changed} of {tested.claims} claims would be decided otherwise", style="bold")
+    summary.append(f"; credit gained {tested.credits_gained}, lost {tested.credits_lost}", style="default")
+    if tested.failed:
+        summary.append(f"\n{tested.failed} learners' claims cannot be decided under it", style="bold red")
+    yield Padding(summary, (1, 1))
+    if tested.states:
+        yield counts
+    shown = Table(expand=True, show_lines=True, border_style="dim", header_style="bold")
+    shown.add_column("Completion", max_width=36, overflow="fold")
+    shown.add_column("Now, and with this version", max_width=30, overflow="fold")
+    shown.add_column("Why", ratio=1, overflow="fold")
+    for one in tested.changes[:show]:
+        before, after = one["before"], one["after"]
+        why = "\n".join(ground["sentence"] for ground in after["grounds"] or before["grounds"])
+        states = f"{before['state']} {before['credits']} → {after['state']} {after['credits']}"
+        shown.add_row(Text(f"{one['provider']}\n{one['completion_reference']}"), states, Text(why))
+    if tested.changes[:show]:
+        yield shown
+    if len(tested.changes) > show:
+        yield Padding(f"{len(tested.changes) - show} more; --json has them all", (0, 1))
+
+
+def _tested_as_json(tested: Tested) -> dict[str, object]:
+    return {
+        "claims": tested.claims,
+        "changed": tested.changed,
+        "failed": tested.failed,
+        "states": [
+            {"before": before, "after": after, "claims": claims}
+            for (before, after), claims in sorted(tested.states.items())
+        ],
+        "credits_gained": str(tested.credits_gained),
+        "credits_lost": str(tested.credits_lost),
+        "changes": tested.changes,
+    }
 
 
 def _lint(

@@ -160,7 +160,7 @@ def _add(router: APIRouter, path: str, kind: Kind, words: str, pool: Pool, clock
     async def get_draft(caller: RegistryOrConsortium, document_id: str, version: Version) -> Response:
         """A draft with what lint finds in it now, who has approved it and who has not."""
         async with transaction(pool) as connection:
-            found = await _found(connection, caller, kind, document_id, version)
+            found = await found_draft(connection, caller, kind, document_id, version)
             return _shown(await standing_of(connection, kind, found))
 
     @router.put(
@@ -181,7 +181,7 @@ def _add(router: APIRouter, path: str, kind: Kind, words: str, pool: Pool, clock
         """
 
         async def work(connection: Connection) -> Standing:
-            found = await _found(connection, caller, kind, document_id, version)
+            found = await found_draft(connection, caller, kind, document_id, version)
             if caller.member is None or caller.member not in found.members:
                 raise forbidden("Only the registry of a party approves.", name="another-members")
             await approve(
@@ -207,7 +207,7 @@ def _add(router: APIRouter, path: str, kind: Kind, words: str, pool: Pool, clock
         """Publish a draft that every party has approved: 201, or 200 where it is published already."""
 
         async def work(connection: Connection) -> tuple[Published, bool]:
-            found = await _found(connection, caller, kind, document_id, version)
+            found = await found_draft(connection, caller, kind, document_id, version)
             return await kind.publish(connection, kind.read(found.document), by=who(caller), now=clock())
 
         return await published_answer(pool, work)
@@ -225,7 +225,8 @@ def _must(caller: Principal, kind: Kind, members: Collection[str]) -> None:
         raise forbidden("Your member is no party to this document.", name="another-members")
 
 
-async def _found(connection: Connection, caller: Principal, kind: Kind, document_id: str, version: int) -> Draft:
+async def found_draft(connection: Connection, caller: Principal, kind: Kind, document_id: str, version: int) -> Draft:
+    """The draft of a version; raises the Problem 404 where there is none, or none that the caller may know of."""
     found = await store.draft(connection, kind.name, document_id, version)
     if found is None or not _may(caller, kind, found.members):
         raise not_found("There is no such draft, or none of your member's.")
