@@ -44,8 +44,15 @@ QUERIES: Final[dict[str, tuple[str, str]]] = {
     ),
     "hops": (
         "operations",
-        "SELECT event_type, event_id, caused_by, completion_id FROM hop "
-        "WHERE event_type <> 'learner_record.entry.updated.v1'",
+        "SELECT event_type, event_id, caused_by, completion_id FROM hop WHERE event_type NOT IN "
+        "('learner_record.entry.updated.v1', 'learner_record.award_progress.changed.v1')",
+    ),
+    # Progress is told as often as it is looked at; how it stands in the end is the same in all runs.
+    "award progress": (
+        "learner_record",
+        "SELECT enrolment_id, eligible, capstone, conferral_id, lost FROM ("
+        "SELECT DISTINCT ON (enrolment_id) * FROM award_progress ORDER BY enrolment_id, revision DESC"
+        ") AS told WHERE eligible OR capstone IN ('open', 'passed') OR lost <> '{}'",
     ),
     # Whether an entry is seen as RECEIVED before its decision depends on which topic was read first, and its later
     # revisions are counted from there: what stood on the record, in whichever revision, is the same in all runs.
