@@ -82,6 +82,8 @@ async def settled_state(whole: Whole) -> State:
     async def nothing_is_under_way() -> bool:
         if any([await whole.fetch(service, "SELECT 1 FROM outbox LIMIT 1") for service in OUTBOXES]):
             return False
+        if await whole.fetch("learner_record", "SELECT 1 FROM progress_due LIMIT 1"):
+            return False
         ends = await log.end_offsets(log.assignment())
         for service in READERS:
             fences = await whole.fetch(service, "SELECT topic, partition, next_offset FROM fence")
