@@ -26,7 +26,7 @@ from chassis.tables import OUTBOX
 
 AT_A_TIME: Final = 1000
 PARTITIONS: Final = 12
-STARTED_WITHIN: Final = 60.0
+STARTED_WITHIN: Final = 300.0
 COMPLETIONS, DECISIONS, ENTRIES = "provider.completion", "recognition.decision", "learner_record.entry"
 
 _FENCE: Final = "CREATE TABLE fence (partition integer PRIMARY KEY, next_offset bigint NOT NULL)"

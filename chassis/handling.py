@@ -1,7 +1,7 @@
 """Work on records for a desk, in the caller's transaction and under its locks: a batch's, or those that waited."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from uuid import UUID
@@ -34,6 +34,11 @@ class Item:
     outcome: Literal["applied", "ignored", "set_aside"] | None = None
     trouble: Trouble | None = None
     """Why it is set aside."""
+    learner_id: UUID | None = field(init=False)
+    """The learner by the record's key; None where it has none, or none that can be read."""
+
+    def __post_init__(self) -> None:
+        self.learner_id = learner_of(self.queue)
 
     @property
     def event(self) -> Received:
@@ -41,11 +46,6 @@ class Item:
         if isinstance(self.received, Unreadable):
             raise self.received
         return self.received
-
-    @property
-    def learner_id(self) -> UUID | None:
-        """The learner by the record's key; None where it has none, or none that can be read."""
-        return learner_of(self.queue)
 
     @property
     def failed(self) -> bool:

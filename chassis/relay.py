@@ -7,6 +7,7 @@ and those of a dead or stopped one are there again (ADR 2).
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import asyncpg
@@ -187,7 +188,7 @@ class Relay:
         """Where Kafka's own partitioner would put the key, over the number of partitions the topic has."""
         if topic not in self._partitions:
             self._partitions[topic] = len(await producer.partitions_for(topic))
-        return int(murmur2(key.encode()) & 0x7FFFFFFF) % self._partitions[topic]
+        return _hashed(key) % self._partitions[topic]
 
     async def _ready_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -216,6 +217,12 @@ class Relay:
             producer, self._producer = self._producer, None
             self._partitions.clear()
             await _close(producer)
+
+
+@lru_cache(maxsize=10_000)
+def _hashed(key: str) -> int:
+    """Kafka's own hash of a key; a learner's events leave close together, and Python takes long for it."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF)
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -12,6 +12,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import Counter, Gauge, Histogram
@@ -68,9 +69,17 @@ VISIBILITY = Histogram(
 
 
 def set_up(service: str, *, version: str = "") -> TracerProvider:
-    """Give this process its tracer and its logs. Spans leave by OTLP where the usual variables name an endpoint."""
-    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.version": version}))
-    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+    """Give this process its tracer and its logs. Spans leave by OTLP where the usual variables name an endpoint.
+
+    Elsewhere traces have their ids all the same, for logs and journeys, but nothing is recorded that nobody would get:
+    two spans a record cost more than the work on it.
+    """
+    exports = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    provider = TracerProvider(
+        sampler=None if exports else ALWAYS_OFF,
+        resource=Resource.create({"service.name": service, "service.version": version}),
+    )
+    if exports:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     _set_up_logs(service)

@@ -135,10 +135,12 @@ class TopicCount:
 
 
 def _facts(received: Received) -> dict[str, Any]:
-    found = {name: value for name in _FACTS if (value := getattr(received.event, name, None)) is not None}
-    cause = getattr(received.event, "cause", None)
+    # Not by `getattr`: pydantic takes long to say that an event has no such field, and most have few of these.
+    stated = received.event.__dict__ | (received.event.__pydantic_extra__ or {})
+    found = {name: value for name in _FACTS if (value := stated.get(name)) is not None}
+    cause = getattr(stated.get("cause"), "kind", None)
     if cause is not None:
-        found["cause"] = cause.kind
+        found["cause"] = cause
     return found
 
 
