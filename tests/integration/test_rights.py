@@ -11,7 +11,10 @@ import httpx
 import orjson
 import pytest
 
+from chassis.batch import lock_learners
 from chassis.database import Pool, open_pool
+from chassis.learners import Learner
+from chassis.names import Names
 from chassis.settings import Settings
 from contracts.ids import appeal_id
 from contracts.provider_completion import CompletionPublished
@@ -19,6 +22,7 @@ from services.learner_record.api.rights import Access, LearnerExport
 from services.learner_record.others import Others
 from services.operations.main import application as operations_application
 from tests.conftest import Database
+from tests.eventually import eventually
 from tests.integration.learner_record import ground as of_record
 from tests.integration.operations import story
 from tests.integration.provider import ground as of_provider
@@ -78,7 +82,7 @@ class Whole:
 async def whole(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Whole]:
     services = ("provider", "recognition", "learner_record", "operations")
     urls = {one: (await database(one)).url for one in services}
-    pools = {one: await open_pool(urls[one], size=2) for one in services}
+    pools = {one: await open_pool(urls[one], size=3) for one in services}
     provider = of_provider.Ground(pools["provider"])
     recognition = of_recognition.Ground(pools["recognition"])
     away: set[str] = set()
@@ -321,12 +325,24 @@ async def test_an_erasure_that_did_not_reach_the_provider_is_not_said_to_be_done
         assert await whole.rows(service, "SELECT FROM learner_identifier") == []
 
 
-async def test_what_waited_for_the_lock_finds_the_erasure(whole: Whole) -> None:
-    """A completion on its way in meanwhile comes before, and is erased with the rest, or after, and is refused."""
-    bodies = [whole.publish(f"C-{n}") for n in range(4)]
-    *answers, erasure = await asyncio.gather(*bodies, whole.erase(learner_id=str(ANN)))
-    assert erasure.status_code == 201
-    assert {one.status_code for one in answers} <= {201, 409}
+async def test_an_erasure_waits_for_what_is_being_accepted_and_erases_it_too(whole: Whole) -> None:
+    """A request has stored the identifier and not committed: only under the learner's lock the erasure sees it."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with whole.pools["provider"].acquire() as accepting:
+        under_way = accepting.transaction()
+        await under_way.start()
+        await lock_learners(accepting, [ANN])
+        names = Names("northbridge", {})
+        names.note("S-1", Learner(ANN, "ESI", IDENTIFIER, matchable=True), whole.provider.clock())
+        await names.write(accepting)
+        erasing = asyncio.create_task(whole.erase(learner_id=str(ANN)))
+
+        async def stands_or_is_done() -> bool:
+            return erasing.done() or bool((await whole.rows("provider", waiting))[0][0])
+
+        await eventually(stands_or_is_done)
+        await under_way.commit()
+        assert (await erasing).status_code == 201
     assert await whole.rows("provider", "SELECT FROM learner_identifier") == []
 
 
