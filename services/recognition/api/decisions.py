@@ -13,6 +13,7 @@ from chassis.http import cursor, encode_cursor, problems
 from chassis.identity import Principal, Role, member_of, require
 from chassis.problems import not_found
 from contracts.recognition_decision import DecisionMade
+from services.recognition.application.explaining import Receiver, explain_stored
 from services.recognition.domain.declines import AppealRoute, Decline
 from services.recognition.store import feed
 
@@ -46,6 +47,7 @@ class DecisionAnswer(DecisionMade):
     current_decision_id: UUID = Field(description="The current decision on this claim: this one, or what replaced it.")
     referrals_to: str = Field(description="Who at the receiver takes referrals.")
     appeals: Appeal
+    explanation: str = Field(description="What was decided, why, and what comes next, as one plain English paragraph.")
 
     @model_validator(mode="after")
     def _declines_with_what_is_owed(self) -> Self:
@@ -101,5 +103,11 @@ async def decision_answer(connection: Connection, decision: DecisionMade) -> Dec
     """A decision with what a reader needs beside it."""
     current = await feed.newest(connection, decision.completion_id, decision.enrolment_id)
     referrals_to, appeals = await feed.receiver(connection, decision.receiver)
-    beside: dict[str, Any] = {"current_decision_id": current, "referrals_to": referrals_to, "appeals": appeals}
+    receiver = Receiver.of(referrals_to, appeals)
+    beside: dict[str, Any] = {
+        "current_decision_id": current,
+        "referrals_to": referrals_to,
+        "appeals": appeals,
+        "explanation": explain_stored(decision, receiver, replaced=current != decision.decision_id),
+    }
     return DecisionAnswer.model_validate(decision.model_dump() | beside)

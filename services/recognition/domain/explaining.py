@@ -10,20 +10,12 @@ from datetime import date
 from fractions import Fraction
 from typing import Final
 
+from services.recognition.domain.declines import AppealRoute
 from services.recognition.domain.learner import DocumentVersion
 from services.recognition.engine.model import GENERAL, Line, State
 from services.recognition.engine.numbers import text_of_number
 
 CHOICE: Final = "CHOICE_REQUIRED"
-
-
-@dataclass(frozen=True, slots=True)
-class Appeals:
-    """How one appeals against a member's decisions: the route, within how many days, and before whom, in order."""
-
-    route: str
-    days: int
-    stages: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class Told:
     award: DocumentVersion
     claimed_on: date
     referrals_to: str
-    appeals: Appeals
+    appeals: AppealRoute | None
     replaced: bool = False
 
 
@@ -118,9 +110,10 @@ def _next(told: Told) -> list[str]:
 
 def _appeal(told: Told) -> str:
     appeals = told.appeals
-    stages = f", before {_listed(appeals.stages, 'then')}" if appeals.stages else ""
-    within = _number_of(appeals.days, "day")
-    return f"If you think this is wrong, you may appeal within {within}{stages}: {appeals.route.rstrip('.')}."
+    if appeals is None:
+        return f"If you think this is wrong, ask {told.referrals_to}, at {told.receiver}."
+    within, stages = _number_of(appeals.days, "day"), _listed(appeals.stages, "then")
+    return f"If you think this is wrong, you may appeal within {within}, before {stages}: {appeals.route.rstrip('.')}."
 
 
 def _credits(amount: Fraction) -> str:
@@ -134,3 +127,15 @@ def _number_of(number: int, what: str) -> str:
 def _listed(texts: Iterable[str], word: str = "and") -> str:
     *before, last = texts
     return f"{', '.join(before)} {word} {last}" if before else last
+
+
+def explain_undecided(waits_for: str | None, award: str, provider: str, receiver: str) -> str:
+    """Why nothing can be decided: `waits_for` names what is not known, or (None) the enrolment is closed."""
+    if waits_for is None:
+        return f"This enrolment for {award} is closed, and nothing more is decided for it."
+    missing = {
+        "award": f"{receiver} has not published its award {award}",
+        "receiver": f"{receiver} is not known as a member",
+        "provider": f"{provider} is not known as a member",
+    }[waits_for]
+    return f"It cannot be said yet: {missing}."

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.recognition.domain.explaining import Appeals, Told, explain
+from services.recognition.domain.declines import AppealRoute
+from services.recognition.domain.explaining import Told, explain
 from services.recognition.domain.learner import DocumentVersion
 from services.recognition.engine.model import Line, State
 
@@ -30,7 +31,7 @@ def told(state: State, *sentences: str, **changes: Any) -> str:
         "award": DocumentVersion("strathmore:pgcert", 2),
         "claimed_on": date(2026, 9, 1),
         "referrals_to": "the recognition office",
-        "appeals": Appeals("Write to the registrar.", 20, ("the registrar", "a panel")),
+        "appeals": AppealRoute("Write to the registrar.", 20, ("the registrar", "a panel")),
     }
     return explain(Told(**{**fields, **changes}))
 
@@ -103,9 +104,17 @@ APPEAL = (
         (
             State.DECLINED,
             [MARK, "It was too long ago."],
-            {"appeals": Appeals("Write", 1, ())},
+            {"appeals": AppealRoute("Write", 1, ("the dean",))},
             "This completion does not count towards strathmore:pgcert (version 2). The mark is 39, and at least 40 is "
-            f"needed. It was too long ago. {JUDGED} If you think this is wrong, you may appeal within 1 day: Write.",
+            f"needed. It was too long ago. {JUDGED} If you think this is wrong, you may appeal within 1 day, before "
+            "the dean: Write.",
+        ),
+        (
+            State.DECLINED,
+            [MARK],
+            {"appeals": None},
+            f"This completion does not count towards strathmore:pgcert (version 2). {MARK} {JUDGED} If you think this "
+            "is wrong, ask the recognition office, at strathmore.",
         ),
         (
             State.INVALID,
