@@ -12,7 +12,7 @@ from chassis.database import Pool
 from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.service import database_answers
-from services.recognition.api import decisions, documents, drafts, gaps, preview, waiting
+from services.recognition.api import backtest, decisions, documents, drafts, gaps, preview, waiting
 from services.recognition.held import HELD
 
 DESCRIPTION = """
@@ -38,6 +38,7 @@ def create_api(
     )
     # An award's id may hold slashes, so the longer addresses are looked for first.
     app.include_router(drafts.routes(pool, clock))
+    app.include_router(backtest.routes(pool, clock, zone))
     app.include_router(gaps.routes(pool, clock, zone))
     app.include_router(documents.routes(pool, clock, zone))
     app.include_router(decisions.routes(pool, clock))
