@@ -1,11 +1,12 @@
 """A learner before the portal, on the whole system: credit appears by itself, and everybody can read the pages."""
 
+import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from contracts.ids import completion_id
 from tests.browser.conftest import OpenWindow, Window, learner_named
@@ -152,6 +153,119 @@ async def test_another_learner_sees_nothing_of_it(whole: Whole, window: OpenWind
     async with window() as opened:
         await open_record(opened, whole, 6)
         await expect(opened.page.get_by_role("heading", name="Nothing stands here yet")).to_be_visible()
+
+
+async def more_than_fits(whole: Whole, number: int) -> None:
+    """Two completions of 25 credits where the award takes 40, claimed at once: the learner has to choose."""
+    for course in ("eastmoor:responsible-ai", "eastmoor:data-stories"):
+        await publish(whole, number, course, credits="25", level=7)
+    await enrol(whole, number)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+async def test_a_learner_chooses_what_counts_and_the_record_follows(
+    whole: Whole, window: OpenWindow, scripts: bool
+) -> None:
+    number = 10 if scripts else 11
+    await more_than_fits(whole, number)
+    async with window(width=1280 if scripts else 390, scripts=scripts) as opened:
+        page = opened.page
+        await opened.sign_in(f"{whole.system.addresses['portal']}/glenmore/", learner_named(number))
+
+        async def seen(locator: Locator) -> None:
+            """Until it is there; without scripts by loading the page again, as a person would."""
+            if scripts:
+                await expect(locator).to_be_visible(timeout=SOON)
+                return
+
+            async def there() -> bool:
+                await page.goto(f"{whole.system.addresses['portal']}/glenmore/")
+                return await locator.count() > 0
+
+            await eventually(there)
+
+        await seen(page.get_by_text("Your choice is needed"))
+        faults = await faults_at_every_size(opened) if scripts else {}
+        first = page.get_by_label("First")
+        await first.focus()
+        await first.select_option(label="Telling Stories with Data (Eastmoor College, 25 credits)")
+        await page.get_by_role("button", name="Count it in this order").press("Enter")
+
+        stories, ai = (
+            page.locator("article", has=page.get_by_role("heading", name=title))
+            for title in ("Telling Stories with Data", "Responsible Use of AI")
+        )
+        await expect(page).to_have_url(re.compile(r"/glenmore/#enrolment-"))
+        await seen(stories.get_by_text("Counts in full"))
+        await seen(ai.get_by_text("Does not count here"))
+        await expect(page.get_by_text("You chose Telling Stories with Data, in this order.")).to_be_visible()
+        await expect(page.get_by_text("25 of 60 credits: 35 are missing.")).to_be_visible()
+        await expect(page.get_by_text("Capstone closed")).to_be_visible()
+        widest = await page.evaluate("document.documentElement.scrollWidth")
+
+    assert faults == {}
+    assert widest <= (1280 if scripts else 390), "the page is wider than the window"
+
+
+async def faults_at_every_size(opened: Window) -> dict[str, list[str]]:
+    """What axe finds fault with, and what is wider than the window, in every size and colour scheme."""
+    found: dict[str, list[str]] = {}
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for width in (390, 1280):
+        await opened.page.set_viewport_size({"width": width, "height": 900})
+        for scheme in schemes:
+            await opened.page.emulate_media(color_scheme=scheme)
+            faults = await opened.violations()
+            if await opened.page.evaluate("document.documentElement.scrollWidth") > width:
+                faults.append("the page is wider than the window")
+            if faults:
+                found[f"{width} {scheme}"] = faults
+    return found
+
+
+async def test_a_learner_appeals_by_keyboard_and_what_is_being_written_outlives_a_live_update(
+    whole: Whole, window: OpenWindow
+) -> None:
+    number = 12
+    await enrol(whole, number)
+    await publish(whole, number, "northbridge:data-ethics", mark="45")
+    async with window() as opened:
+        await open_record(opened, whole, number)
+        page = opened.page
+        card = page.locator("article", has=page.get_by_role("heading", name="Data Ethics"))
+        await expect(card.locator(".chip")).to_have_text("Does not count here", timeout=SOON)
+        await card.locator("summary", has_text="Appeal").focus()
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        written = card.get_by_label("Why it should be decided otherwise")
+        await expect(written).to_be_focused()
+        await page.keyboard.type("The mark wrong.")
+        for _ in range(len("wrong.")):
+            await page.keyboard.press("ArrowLeft")
+
+        await publish(whole, number, "eastmoor:responsible-ai")
+        await expect(page.get_by_role("heading", name="Responsible Use of AI")).to_be_visible(timeout=SOON)
+        await expect(page.locator("#news")).to_contain_text("Responsible Use of AI")
+        await expect(written).to_be_focused()
+        await page.keyboard.type("is ")
+        await expect(written).to_have_value("The mark is wrong.")
+        faults = await faults_at_every_size(opened)
+
+        await page.keyboard.press("Tab")
+        await expect(card.get_by_role("button", name="Send the appeal")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(re.compile(r"/glenmore/#entry-"))
+        # Open as soon as the receiver has taken it up.
+        await expect(card.locator(".card-appeal .chip")).to_have_text(re.compile("^Appeal (lodged|open)$"))
+        await expect(card).to_contain_text("Stage 1 of 2: Senate office.")
+        faults |= await faults_at_every_size(opened)
+
+        await card.get_by_text("Withdraw the appeal").click()
+        await card.get_by_role("button", name="Withdraw it for good").click()
+        await expect(card.locator(".card-appeal .chip")).to_have_text("Appeal withdrawn")
+        await expect(card.get_by_text("Withdraw the appeal")).to_have_count(0)
+
+    assert faults == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
