@@ -1,6 +1,7 @@
 """The settings of a process, from its environment; docker-compose.yml lists them for every service."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -22,6 +23,26 @@ def _pattern_of_a_trace(value: str) -> str:
 
 TracePattern = Annotated[str, AfterValidator(_pattern_of_a_trace)]
 """The address of any trace, with `{trace_id}` where its id stands; empty where there is no viewer."""
+
+
+def days_in(text: str) -> frozenset[date]:
+    """The days of a setting, written as YYYY-MM-DD with commas between them; raises ValueError where one is none."""
+    days = set()
+    for day in filter(None, map(str.strip, text.split(","))):
+        try:
+            days.add(date.fromisoformat(day))
+        except ValueError:
+            raise ValueError(f"{day} is no day of the calendar as YYYY-MM-DD") from None
+    return frozenset(days)
+
+
+def _days(text: str) -> str:
+    days_in(text)
+    return text
+
+
+Days = Annotated[str, AfterValidator(_days)]
+"""Days of the calendar with commas between them; `days_in` reads it."""
 
 Known = TypeVar("Known", bound="Surroundings")
 
@@ -63,6 +84,9 @@ class Settings(Surroundings):
     learner_scheme: Literal["ESI", "ULN"] = Field("ESI", description="The consortium's one identifier scheme.")
     consortium: str = Field("concord", description="The consortium's id, in the `ce_source` of its events.")
     time_zone: Zone = Field(ZoneInfo("UTC"), description="In which a date is a day.")
+    business_holidays: Days = Field(
+        "", description="No business days, beside weekends, when what people decide is due: YYYY-MM-DD, with commas."
+    )
     public_url: str = Field("", description="The address under which people reach this service.")
     provider_url: str = Field("", description="Base address of the provider service.")
     recognition_url: str = Field("", description="Base address of the recognition service.")

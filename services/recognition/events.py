@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.database import Connection
 from chassis.record import Received
 from contracts.event import Event
+from contracts.learner_record_appeal_request import AppealRequestLodged
 from contracts.learner_record_award_progress import AwardProgressChanged
 from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
@@ -19,8 +20,11 @@ from contracts.provider_member import MemberRegistered
 from services.recognition.application import recognise, references
 from services.recognition.application.catalogue import CatalogueReader
 from services.recognition.application.recognise import Recognising
+from services.recognition.domain.appeals import Appeal
+from services.recognition.domain.business_days import WITHOUT_HOLIDAYS, Calendar
 from services.recognition.domain.catalogue import Catalogue
 from services.recognition.domain.learner import Learner
+from services.recognition.store import appeals
 from services.recognition.store import learners as store
 
 GROUP: Final = "recognition"
@@ -28,10 +32,11 @@ GROUP: Final = "recognition"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a batch is decided on: its learners as they were, and the catalogue."""
+    """What a batch is decided on: its learners as they were, the catalogue, and the appeals that it is about."""
 
     learners: dict[UUID, Learner]
     catalogue: Catalogue
+    appeals: dict[UUID, Appeal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Work:
             return self.recognising.make_choice(event, *at)
         if isinstance(event, AwardProgressChanged):
             return self.recognising.confer(event, *at)
+        if isinstance(event, AppealRequestLodged):
+            return self.recognising.take_up_appeal(event, *at)
         raise TypeError(f"{type(event).__name__} is not about a learner")
 
 
@@ -69,12 +76,16 @@ class Desk:
         EnrolmentRecorded,
         ChoiceMade,
         AwardProgressChanged,
+        AppealRequestLodged,
     )
 
-    def __init__(self, catalogues: CatalogueReader, *, zone: ZoneInfo, clock: Clock) -> None:
+    def __init__(
+        self, catalogues: CatalogueReader, *, zone: ZoneInfo, clock: Clock, calendar: Calendar = WITHOUT_HOLIDAYS
+    ) -> None:
         self._catalogues = catalogues
         self._zone = zone
         self._clock = clock
+        self._calendar = calendar
 
     async def keep_references(self, connection: Connection, received: Sequence[Received]) -> Sequence[bool]:
         """Store members and learning opportunities; False where one is older or known already."""
@@ -84,15 +95,26 @@ class Desk:
         self,
         connection: Connection,
         learner_ids: Sequence[UUID],
-        received: Sequence[Received],  # noqa: ARG002
+        received: Sequence[Received],
     ) -> State:
-        """Read the learners and the catalogue."""
+        """Read the learners and the catalogue, and where there are requests for appeals, those."""
         catalogue = await self._catalogues.read(connection)
-        return State(await store.read(connection, learner_ids, self._zone), catalogue)
+        learners = await store.read(connection, learner_ids, self._zone)
+        asked = {one.event.appeal_id for one in received if isinstance(one.event, AppealRequestLodged)}
+        known = await appeals.newest(connection, asked) if asked else {}
+        return State(learners, catalogue, {appeal_id: appeal for appeal_id, (appeal, _) in known.items()})
 
     def open(self, state: State, learner_id: UUID) -> Work:
         """Begin a learner's work on the state as read."""
-        return Work(Recognising(state.learners[learner_id].begun(), state.catalogue, self._zone))
+        return Work(
+            Recognising(
+                state.learners[learner_id].begun(),
+                state.catalogue,
+                self._zone,
+                calendar=self._calendar,
+                appeals={id_: one for id_, one in state.appeals.items() if one.request.learner_id == learner_id},
+            )
+        )
 
     async def write(self, connection: Connection, works: Sequence[Work]) -> None:
         """Write decisions, grants, ledger rows and their events."""

@@ -8,18 +8,22 @@ from chassis.identity import Verifier
 from chassis.kafka import Access
 from chassis.relay import Relay
 from chassis.service import Parts, main
-from chassis.settings import Settings
+from chassis.settings import Settings, days_in
 from services.recognition.api import create_api
 from services.recognition.application.catalogue import CatalogueReader
 from services.recognition.application.standing import StandingQuery
+from services.recognition.domain.business_days import Calendar
 from services.recognition.events import GROUP, Desk
 
 
 async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """Put the service together."""
     catalogues = CatalogueReader()
-    desk = Desk(catalogues, zone=settings.time_zone, clock=clock)
-    app = create_api(pool, clock, Verifier.of(settings), zone=settings.time_zone)
+    calendar = Calendar(days_in(settings.business_holidays))
+    desk = Desk(catalogues, zone=settings.time_zone, clock=clock, calendar=calendar)
+    app = create_api(
+        pool, clock, Verifier.of(settings), zone=settings.time_zone, calendar=calendar, catalogues=catalogues
+    )
     app.include_router(set_aside_api.routes(desk, pool, clock, group=GROUP))
     return Parts(
         app=app,

@@ -26,6 +26,7 @@ IMMUTABLE: Final = {
         "choice_revision",
         "conferral",
         "record_access",
+        "appeal",
     ),
     "learner_record": (
         "enrolment",

@@ -12,7 +12,9 @@ from chassis.database import Pool
 from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.service import database_answers
-from services.recognition.api import backtest, decisions, documents, drafts, gaps, preview, waiting
+from services.recognition.api import backtest, decisions, documents, drafts, gaps, officers, preview, waiting
+from services.recognition.application.catalogue import CatalogueReader
+from services.recognition.domain.business_days import WITHOUT_HOLIDAYS, Calendar
 from services.recognition.held import HELD
 
 DESCRIPTION = """
@@ -20,14 +22,23 @@ What members recognise of each other's credit, and on which terms.
 
 An agreement or an award definition is drafted, approved by each party's registry – its very bytes, by their SHA-256 –
 and published version by version; a published version never changes. What was decided is read as a feed: `next` of an
-answer is the `after` of the following request, also when nothing was new.
+answer is the `after` of the following request, also when nothing was new. What no rule decides is referred to officers
+of the receiver, who decide it, and what learners appeal against, with reasons.
 """
 
 
 def create_api(
-    pool: Pool, clock: Clock, verifier: Verifier, *, zone: ZoneInfo, middleware: Sequence[Middleware] = ()
+    pool: Pool,
+    clock: Clock,
+    verifier: Verifier,
+    *,
+    zone: ZoneInfo,
+    calendar: Calendar = WITHOUT_HOLIDAYS,
+    catalogues: CatalogueReader | None = None,
+    middleware: Sequence[Middleware] = (),
 ) -> FastAPI:
-    """The application that serves the interface."""
+    """The application that serves the interface; `catalogues` is the process's reader, where it has one already."""
+    catalogues = catalogues or CatalogueReader()
     app = create_app(
         "Concord recognition",
         "1",
@@ -44,5 +55,6 @@ def create_api(
     app.include_router(decisions.routes(pool, clock))
     app.include_router(preview.routes(pool, clock, zone))
     app.include_router(waiting.routes(pool))
+    app.include_router(officers.routes(pool, clock, catalogues, zone=zone, calendar=calendar))
     app.include_router(export.routes(pool, HELD))
     return app

@@ -15,11 +15,15 @@ from chassis.database import Connection
 from chassis.outbox import Outgoing
 from contracts import recognition_decision as contract
 from contracts.ids import decision_id
+from contracts.learner_record_appeal_request import AppealRequestLodged
 from contracts.learner_record_award_progress import AwardProgressChanged
 from contracts.learner_record_choice import ChoiceMade
 from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.provider_completion import CompletionPublished
+from contracts.recognition_appeal import AppealChanged
 from contracts.recognition_decision import DecisionMade
+from services.recognition.domain.appeals import Appeal, Request, requested
+from services.recognition.domain.business_days import WITHOUT_HOLIDAYS, Calendar
 from services.recognition.domain.catalogue import Catalogue, Member
 from services.recognition.domain.deciding import (
     Change,
@@ -43,7 +47,9 @@ from services.recognition.domain.learner import (
     Made,
     Use,
 )
+from services.recognition.domain.rulings import Ruling, officer_decided
 from services.recognition.engine.model import Ground, State
+from services.recognition.store import appeals
 from services.recognition.store import learners as store
 
 DECISIONS = Counter("concord_decisions_total", "Decisions written; those of a batch that was given up too.", ["state"])
@@ -62,6 +68,10 @@ class Recognising:
     conferrals: list[tuple[AwardProgressChanged, UUID]] = field(default_factory=list)
     sources: list[tuple[UUID | None, str | None]] = field(default_factory=list)
     """For each decision made, the event that caused it and the trace that it belongs to."""
+    calendar: Calendar = WITHOUT_HOLIDAYS
+    appeals: dict[UUID, Appeal] = field(default_factory=dict)
+    appealed: list[tuple[Appeal, str | None]] = field(default_factory=list)
+    """Appeals that came to stand otherwise, in order, each with its trace."""
 
     def publish_completion(
         self, event: CompletionPublished, event_id: UUID, happened_at: datetime, traceparent: str | None
@@ -124,6 +134,43 @@ class Recognising:
         self._came_of(event_id, traceparent)
         return True
 
+    def take_up_appeal(
+        self, event: AppealRequestLodged, event_id: UUID, happened_at: datetime, traceparent: str | None
+    ) -> bool:
+        """Fold in what a learner asks for in an appeal; False where it is known, older, or too late to withdraw."""
+        today = store.day_of(happened_at, self.zone)
+        request = Request(
+            appeal_id=event.appeal_id,
+            revision=event.revision,
+            event_id=event_id,
+            learner_id=event.learner_id,
+            receiver=event.receiver,
+            completion_id=event.completion_id,
+            enrolment_id=event.enrolment_id,
+            decision_id=event.decision_id,
+            stage=event.stage,
+            withdrawn=event.withdrawn,
+            day=today,
+        )
+        receiver = self.catalogue.members.get(event.receiver)
+        route = receiver.appeals if receiver is not None else None
+        appeal = requested(self.appeals.get(event.appeal_id), request, route, self.calendar.due_on(today))
+        if appeal is None:
+            return False
+        self.stand(appeal, traceparent)
+        return True
+
+    def rule(self, ruling: Ruling, cause: Cause, today: date, traceparent: str | None) -> Decision:
+        """Make an officer's ruling the claim's decision. Raises CannotRule, and then nothing of it may be written."""
+        decision = officer_decided(self.learner, ruling, self.catalogue, Change(cause, today))
+        self._came_of(cause.event_id, traceparent)
+        return decision
+
+    def stand(self, appeal: Appeal, traceparent: str | None) -> None:
+        """Note how an appeal stands now."""
+        self.appeals[appeal.request.appeal_id] = appeal
+        self.appealed.append((appeal, traceparent))
+
     def look_again(self, enrolment_id: UUID, cause: Cause, today: date, traceparent: str | None) -> None:
         """Evaluate what is open in an enrolment in view of a newer catalogue."""
         catalogue_changed(self.learner, enrolment_id, self.catalogue, Change(cause, today))
@@ -133,9 +180,11 @@ class Recognising:
         self.sources += [(event_id, traceparent)] * (len(self.learner.made) - len(self.sources))
 
     def outgoing(self, now: datetime) -> Iterable[Outgoing]:
-        """The events of what was decided, in order."""
+        """The events of what was decided, in order, then those of appeals."""
         for made, (event_id, traceparent) in zip(self.learner.made, self.sources, strict=True):
             yield Outgoing(decision_made(self.learner, made, now, self.catalogue), event_id, traceparent)
+        for appeal, traceparent in self.appealed:
+            yield Outgoing(appeal_changed(appeal, now), appeal.request.event_id, traceparent)
 
 
 async def write(connection: Connection, works: Sequence[Recognising], now: datetime) -> None:
@@ -147,6 +196,7 @@ async def write(connection: Connection, works: Sequence[Recognising], now: datet
         [one for work in works for one in work.conferrals],
     )
     await store.write(connection, [work.learner for work in works], consumed, now)
+    await appeals.add(connection, [appeal for work in works for appeal, _ in work.appealed], now)
     await outbox.put(connection, [event for work in works for event in work.outgoing(now)])
     for work in works:
         for made in work.learner.made:
@@ -225,6 +275,29 @@ def decision_made(learner: Learner, made: Made, now: datetime, catalogue: Catalo
         conferrals=list(decision.conferrals),
         grant=_grant(decision),
         decided_at=now,
+    )
+
+
+def appeal_changed(appeal: Appeal, now: datetime) -> AppealChanged:
+    """The event that states how an appeal stands."""
+    request = appeal.request
+    return AppealChanged(
+        appeal_id=request.appeal_id,
+        revision=appeal.revision,
+        learner_id=request.learner_id,
+        receiver=request.receiver,
+        completion_id=request.completion_id,
+        enrolment_id=request.enrolment_id,
+        decision_id=request.decision_id,
+        stage=request.stage,
+        stages=appeal.stages,
+        state=appeal.state,
+        due_on=appeal.due_on,
+        next_stage_until=appeal.next_stage_until,
+        outcome_decision_id=appeal.outcome_decision_id,
+        reasons=appeal.reasons,
+        decided_by=appeal.decided_by,
+        changed_at=now,
     )
 
 

@@ -41,6 +41,10 @@ class Calendar:
         return _first(today, lambda opened_on: self.due_on(opened_on) >= today)
 
 
+WITHOUT_HOLIDAYS: Final = Calendar()
+"""The calendar of a consortium that names no holidays."""
+
+
 def breach_on(opened_on: date) -> date:
     """The day on which it is a breach that it is not decided: the same day four months later, or that month's last."""
     month = opened_on.month + MONTHS

@@ -4,12 +4,12 @@ A ruling recognises some credit, or none; without reasons there is none. The off
 within the converted credit of the completion, in rooms and slots that are free.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from uuid import UUID
 
-from services.recognition.domain.balances import CAP, LEVEL_CAP, given_back
+from services.recognition.domain.balances import CAP, LEVEL_CAP, given_back, ledger_of
 from services.recognition.domain.catalogue import AgreementVersion, AwardVersion, Catalogue
 from services.recognition.domain.claims import claim_date
 from services.recognition.domain.deciding import Change, Deciding, look_at
@@ -66,6 +66,32 @@ class CannotRule(Exception):
         super().__init__("; ".join(f"{one.field} {one.value}: {one.expected}" for one in objections))
 
 
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What an officer may give on a claim, in the receiver's unit; a room that is None, or not there, never runs out.
+
+    `source` is the completion's own credit, `slots` those of the award that are free. `course_has_a_grant` says that
+    another completion of the course counts already, so that nothing more can.
+    """
+
+    source: Fraction
+    total: Fraction | None
+    by_level: Mapping[int, Fraction]
+    slots: tuple[str, ...]
+    course_has_a_grant: bool
+
+
+def rooms_for(learner: Learner, completion_id: UUID, enrolment: Enrolment, catalogue: Catalogue) -> Rooms:
+    """What an officer may give on a claim that has a decision, as if it had no grant. Raises LookupError."""
+    award = catalogue.award(enrolment.award)
+    current = learner.decision_on(completion_id, enrolment)
+    if award is None or current is None:
+        raise LookupError(f"no decision on {completion_id} for {enrolment.enrolment_id}")
+    completion = learner.completions[completion_id]
+    ledger = ledger_of(grant for grant in learner.grants_of(enrolment) if grant != current.grant)
+    return _rooms(completion, award, ledger, _source(completion, award, _pinned(current, catalogue)))
+
+
 def officer_decided(learner: Learner, ruling: Ruling, catalogue: Catalogue, change: Change) -> Decision:
     """Make the ruling the claim's decision; its former grant goes, and what else that rested on is decided again.
 
@@ -82,9 +108,9 @@ def officer_decided(learner: Learner, ruling: Ruling, catalogue: Catalogue, chan
     former = current.grant
     if former is not None:
         learner.withdraw(former)
-    pinned = catalogue.agreement(current.agreement.id, current.agreement.version) if current.agreement else None
+    pinned = _pinned(current, catalogue)
     source = _source(completion, award, pinned)
-    objections = [*_objections(ruling, completion, award, deciding.ledger(), source)]
+    objections = _objections(ruling, completion, award, _rooms(completion, award, deciding.ledger(), source))
     if enrolment.is_closed(change.today) and not ruling.on_appeal:
         objections.append(Objection("enrolment", enrolment.reference, "an enrolment that is open, or an appeal"))
     if objections:
@@ -102,6 +128,10 @@ def officer_decided(learner: Learner, ruling: Ruling, catalogue: Catalogue, chan
     return decision
 
 
+def _pinned(current: Decision, catalogue: Catalogue) -> AgreementVersion | None:
+    return catalogue.agreement(current.agreement.id, current.agreement.version) if current.agreement else None
+
+
 def _source(completion: Completion, award: AwardVersion, pinned: AgreementVersion | None) -> Fraction:
     """The completion's credit in the receiver's unit: by the agreement, or as frameworks are commonly compared."""
     if pinned is None:
@@ -111,21 +141,33 @@ def _source(completion: Completion, award: AwardVersion, pinned: AgreementVersio
     return completion.credits * pinned.terms[award.framework].credit_ratio
 
 
-def _objections(
-    ruling: Ruling, completion: Completion, award: AwardVersion, ledger: model.Ledger, source: Fraction
-) -> list[Objection]:
-    """All that stands in the way of the lines, on the ledger without the claim's former grant."""
+def _rooms(completion: Completion, award: AwardVersion, ledger: model.Ledger, source: Fraction) -> Rooms:
+    """The rooms on a ledger without the claim's former grant."""
+    terms = award.terms
+    return Rooms(
+        source=source,
+        total=None if terms.import_cap is None else max(terms.import_cap - ledger.imported, Fraction(0)),
+        by_level={
+            level: max(cap - ledger.imported_by_level.get(level, Fraction(0)), Fraction(0))
+            for level, cap in terms.import_cap_by_level.items()
+        },
+        slots=tuple(slot for slot in award.slots if slot not in ledger.slots_filled),
+        course_has_a_grant=completion.course in ledger.granted_courses,
+    )
+
+
+def _objections(ruling: Ruling, completion: Completion, award: AwardVersion, rooms: Rooms) -> list[Objection]:
+    """All that stands in the way of the lines."""
     found = []
     total = sum((line.credits for line in ruling.lines), Fraction(0))
-    if total > source:
-        found.append(Objection("lines", _number(total), f"at most {_number(source)}, the completion's own credit"))
-    terms = award.terms
-    if terms.import_cap is not None and ledger.imported + total > terms.import_cap:
-        room = max(terms.import_cap - ledger.imported, Fraction(0))
-        found.append(Objection("lines", _number(total), f"at most {_number(room)}: {award.id}{CAP}"))
-    for level in sorted({line.level for line in ruling.lines} & terms.import_cap_by_level.keys()):
+    if total > rooms.source:
+        expected = f"at most {_number(rooms.source)}, the completion's own credit"
+        found.append(Objection("lines", _number(total), expected))
+    if rooms.total is not None and total > rooms.total:
+        found.append(Objection("lines", _number(total), f"at most {_number(rooms.total)}: {award.id}{CAP}"))
+    for level in sorted({line.level for line in ruling.lines} & rooms.by_level.keys()):
         at_level = sum((line.credits for line in ruling.lines if line.level == level), Fraction(0))
-        room = max(terms.import_cap_by_level[level] - ledger.imported_by_level.get(level, Fraction(0)), Fraction(0))
+        room = rooms.by_level[level]
         if at_level > room:
             found.append(
                 Objection("lines", _number(at_level), f"at most {_number(room)}: {award.id}{LEVEL_CAP}{level}")
@@ -134,9 +176,9 @@ def _objections(
     for slot in sorted(set(slots)):
         if slot not in award.slots:
             found.append(Objection("slot", slot, f"a slot of {award.id}, or {GENERAL}"))
-        elif slot in ledger.slots_filled or slots.count(slot) > 1:
+        elif slot not in rooms.slots or slots.count(slot) > 1:
             found.append(Objection("slot", slot, "a slot that is not filled yet"))
-    if ruling.lines and completion.course in ledger.granted_courses:
+    if ruling.lines and rooms.course_has_a_grant:
         found.append(Objection("completion", completion.course, "a learning opportunity that has no grant here yet"))
     found += [
         Objection("lines", _number(line.credits), "more than 0, in whole hundredths")
@@ -190,7 +232,7 @@ def _decision(
         number=current.number + 1,
         completion_revision=completion.revision,
         state=state,
-        grounds=(_ground(ruling, state),),
+        grounds=(ground_of(ruling, state),),
         grade=completion.mark if grant is not None and carries_grade else None,
         agreement=current.agreement if pinned is not None else None,
         award=deciding.award.document,
@@ -201,7 +243,8 @@ def _decision(
     )
 
 
-def _ground(ruling: Ruling, state: model.State) -> model.Ground:
+def ground_of(ruling: Ruling, state: model.State) -> model.Ground:
+    """The one ground of an officer's decision: who decided it, whether on appeal, and the reasons."""
     return model.Ground(
         code=OFFICER,
         state=state,
