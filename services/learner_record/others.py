@@ -17,6 +17,7 @@ log = structlog.get_logger()
 PATIENCE: Final = 3.0
 """Seconds that a service may take to answer: all are asked at once, within what a request of ours may take."""
 PROVIDER: Final = "provider"
+RECOGNITION: Final = "recognition"
 
 
 class Others:
@@ -32,7 +33,7 @@ class Others:
         """Those of an installation."""
         addresses = {
             PROVIDER: settings.provider_url,
-            "recognition": settings.recognition_url,
+            RECOGNITION: settings.recognition_url,
             "operations": settings.operations_url,
         }
         token = ServiceToken(
@@ -57,18 +58,35 @@ class Others:
         """Have the provider service forget a learner; raises the Problem 503 where it does not answer."""
         await self._post(PROVIDER, "/learners:erase", erasure)
 
+    async def preview(self, question: Mapping[str, Any]) -> bytes:
+        """Where a learning opportunity would count, as recognition answers it.
+
+        Raises the Problem 404 where nobody offers it, 422 where more would have to be answered than one answer holds,
+        and 503.
+        """
+        response = await self._send(RECOGNITION, "/preview", question)
+        if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
+            raise Problem(response.status_code, str(response.json()["detail"]))
+        return _content(RECOGNITION, "/preview", response)
+
     async def _post(self, name: str, path: str, body: Mapping[str, Any]) -> bytes:
+        return _content(name, path, await self._send(name, path, body))
+
+    async def _send(self, name: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
         try:
-            response = await self._client.post(
+            return await self._client.post(
                 f"{self._addresses[name]}{path}", json=body, auth=self._auth, timeout=PATIENCE
             )
         except (httpx.HTTPError, httpx.InvalidURL, IssuerUnreachable) as error:
             log.warning("a service did not answer", service=name, path=path, error=type(error).__name__)
             raise _away(name) from None
-        if not response.is_success:
-            log.warning("a service refused", service=name, path=path, status=response.status_code)
-            raise _away(name)
-        return response.content
+
+
+def _content(name: str, path: str, response: httpx.Response) -> bytes:
+    if not response.is_success:
+        log.warning("a service refused", service=name, path=path, status=response.status_code)
+        raise _away(name)
+    return response.content
 
 
 def _away(name: str) -> Problem:

@@ -12,7 +12,7 @@ from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.learners import Scheme
 from chassis.service import database_answers
-from services.learner_record.api import asking, enrolments, progress, record, rights
+from services.learner_record.api import asking, enrolments, previews, progress, record, rights
 from services.learner_record.api.whose import learner_of_token
 from services.learner_record.application.asking import Ask
 from services.learner_record.application.conferring import ConferAward
@@ -59,6 +59,7 @@ def create_api(
     learner_of = learner_of_token(learner_id_key, scheme)
     app.include_router(record.routes(ReadRecord(pool, clock, zone), watch, learner_of))
     app.include_router(asking.routes(Ask(pool, clock, zone), learner_of))
+    app.include_router(previews.routes(others, learner_of))
     of_learners = Rights(pool, clock, others)
     app.include_router(rights.routes(of_learners, learner_of, learner_id_key=learner_id_key, scheme=scheme))
     return app
