@@ -25,9 +25,9 @@ from services.recognition.store import learners
 log = structlog.get_logger()
 
 FIRST: Final = UUID(int=0)
-AT_A_TIME: Final = 100
+AT_A_TIME: Final = 50
 """Learners read in one go and decided in one go, beside the event loop."""
-SECONDS: Final = 1.5
+SECONDS: Final = 1.0
 """After so long no more learners are begun with: a request has 4 seconds, and a page may be shorter than asked for."""
 
 
