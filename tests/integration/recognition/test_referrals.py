@@ -349,7 +349,7 @@ async def test_a_decision_becomes_a_rule_that_decides_the_next_such_claim(ground
     async with at_the_desk(ground) as desk:
         nothing = await desk.propose(claim)
         assert (nothing.status_code, nothing.json()["type"]) == (409, "urn:concord:problem:no-ruling")
-        answer = await desk.decide(claim, recognise({"slot": "CORE", "credits": "12.5", "level": 5}))
+        answer = await desk.decide(claim, recognise({"slot": "CORE", "credits": "12", "level": 5}))
         assert answer.status_code == 200, answer.text
         answer = await desk.propose(claim)
         assert answer.status_code == 200, answer.text
@@ -358,13 +358,23 @@ async def test_a_decision_becomes_a_rule_that_decides_the_next_such_claim(ground
     rule = {
         "priority": 4,
         "requires": {"course": "northbridge:stats", "minimum_mark": "58", "maximum_mark": None},
-        "grants": [{"slot": "CORE", "credits": "12.5", "level": 5}],
+        "grants": [{"slot": "CORE", "credits": "12", "level": 5}],
     }
     assert (proposed["agreement_id"], proposed["version"], proposed["rule"]) == ("northbridge-strathmore", 2, rule)
     assert proposed["document"]["rules"][1:] == [rule]
     assert free["rule"]["requires"]["minimum_mark"] is None
-    # It is a version like any other, and nothing but a version.
+    # Nothing is published by it; published, it decides the next such claim as the officer did.
     assert await ground.rows("SELECT max(version) FROM agreement") == [(1,)]
+    answer = await ground.put(proposed["document"])
+    assert answer.status_code == 201, answer.text
+    following = somebody()
+    await ground.consume(enrolment(following), completion(following))
+    made = await current(ground, following)
+    assert (made.state, made.agreement and made.agreement.version, await ground.balance(following)) == (
+        "PARTIAL",
+        2,
+        12,
+    )
 
 
 async def test_where_there_is_no_agreement_or_it_takes_every_course_no_rule_is_proposed(ground: Ground) -> None:
