@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from contracts.ids import completion_id, enrolment_id
+from services.recognition.application import backtesting
 from services.recognition.store import backtest as store
 from tests.integration.recognition.ground import (
     Ground,
@@ -157,6 +158,20 @@ async def test_a_backtest_is_read_page_by_page(ground: Ground) -> None:
     async with ground.pool.acquire() as connection:
         nobody = await store.learners(connection, [("strathmore", "northbridge")], after=UUID(int=0), completions=10)
     assert nobody == ([], False)
+
+
+async def test_where_time_runs_out_a_page_is_shorter(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtesting, "SECONDS", -1)
+    monkeypatch.setattr(backtesting, "AT_A_TIME", 2)
+    await ground.set_up()
+    for _ in range(5):
+        learner = somebody()
+        await ground.consume(enrolment(learner), completion(learner))
+    stricter = agreement(version=2, minimum_mark="60")
+    pages = [await backtest(ground, stricter)]
+    while (after := pages[-1]["next"]) is not None:
+        pages.append(await backtest(ground, stricter, after=after))
+    assert [(page["learners"], page["changed"]) for page in pages] == [(2, 2), (2, 2), (1, 1)]
 
 
 async def test_a_backtest_is_for_those_whose_draft_it_is(ground: Ground) -> None:

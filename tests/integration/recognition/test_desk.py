@@ -42,7 +42,8 @@ async def run(addresses: dict[str, str], member: str, *words: str) -> tuple[int,
 async def concord(ground: Ground) -> AsyncIterator[Concord]:
     """The command as a process, as the registry of a member."""
     clients = [
-        Client(id=member, member=member, secret=SECRET, roles=(Role.REGISTRY,)) for member in ("northbridge", "strathmore")
+        Client(id=member, member=member, secret=SECRET, roles=(Role.REGISTRY,))
+        for member in ("northbridge", "strathmore")
     ]
     with Issuer(clients=clients) as issuer:
         app = create_api(ground.pool, ground.clock, issuer.verifier(), zone=UTC_ZONE)
