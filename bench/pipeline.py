@@ -150,7 +150,7 @@ async def send(whole: Whole, service: str, client: str, path: str, file: Path) -
 async def pipeline(folder: Path) -> tuple[Turn, dict[str, bytes]]:
     """A turn of the whole path, and an event of each topic on the way."""
     system = System(folder, values=VALUES, ends_with_this_process=True)
-    await asyncio.to_thread(system.start)
+    system.start()  # not beside the loop: who interrupts it must find it whole, or not there
     try:
         whole = Whole(system)
         await whole.found()
@@ -174,7 +174,7 @@ async def pipeline(folder: Path) -> tuple[Turn, dict[str, bytes]]:
             )
         return turn, await examples(system.addresses["kafka"])
     finally:
-        await asyncio.to_thread(system.delete)
+        system.delete()
 
 
 async def examples(kafka: str) -> dict[str, bytes]:
@@ -197,7 +197,7 @@ async def examples(kafka: str) -> dict[str, bytes]:
 async def bare(folder: Path, payloads: dict[str, bytes]) -> Turn:
     """A turn of the floor."""
     system = System(folder, only=("postgres", "kafka", "setup"), values=VALUES, ends_with_this_process=True)
-    await asyncio.to_thread(system.start)
+    system.start()  # not beside the loop: who interrupts it must find it whole, or not there
     try:
         async with asyncio.timeout(STARTED_WITHIN):
             while system.states["setup"].phase != "done":  # noqa: ASYNC110 - another process
@@ -219,7 +219,7 @@ async def bare(folder: Path, payloads: dict[str, bytes]) -> Turn:
                 )
         return turn
     finally:
-        await asyncio.to_thread(system.delete)
+        system.delete()
 
 
 # --- what is said ----------------------------------------------------------------------------------------------------
