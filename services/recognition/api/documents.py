@@ -13,6 +13,8 @@ from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, cursor, encode_cursor, page_size, problems, raw_body
 from chassis.identity import Principal, Role, own_member, require
 from chassis.problems import forbidden, not_found
+from contracts.documents.agreement import Agreement
+from contracts.documents.award import Award
 from contracts.documents.loading import agreement_from, award_from
 from contracts.event import MemberId
 from services.recognition.api.answers import (
@@ -37,10 +39,14 @@ Anybody = Annotated[Principal, Depends(require())]
 Registry = Annotated[Principal, Depends(require(Role.REGISTRY))]
 RegistryOrConsortium = Annotated[Principal, Depends(require(Role.REGISTRY, Role.CONSORTIUM))]
 AgreementBody = Annotated[
-    bytes, Depends(raw_body("application/json", limit=200 * 1024, description="A version of an agreement."))
+    bytes,
+    Depends(raw_body("application/json", limit=200 * 1024, description="A version of an agreement.", model=Agreement)),
 ]
 AwardBody = Annotated[
-    bytes, Depends(raw_body("application/json", limit=200 * 1024, description="A version of an award definition."))
+    bytes,
+    Depends(
+        raw_body("application/json", limit=200 * 1024, description="A version of an award definition.", model=Award)
+    ),
 ]
 
 

@@ -25,6 +25,8 @@ from chassis.http import (
 )
 from chassis.identity import Principal, Role, require
 from chassis.problems import Problem, forbidden, not_found
+from contracts.documents.agreement import Agreement
+from contracts.documents.award import Award
 from services.recognition.api.answers import (
     ApprovalAnswer,
     FindingAnswer,
@@ -59,11 +61,10 @@ Result = TypeVar("Result")
 RegistryOrConsortium = Annotated[Principal, Depends(require(Role.REGISTRY, Role.CONSORTIUM))]
 Registry = Annotated[Principal, Depends(require(Role.REGISTRY))]
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
-DocumentBody = Annotated[bytes, Depends(raw_body("application/json", limit=200 * 1024, description="The document."))]
 
-PATHS: Final[dict[str, tuple[Kind, str]]] = {
-    "/agreements/{document_id}": (AGREEMENT, "agreement"),
-    "/awards/{document_id:path}": (AWARD, "award definition"),
+PATHS: Final[dict[str, tuple[Kind, type[BaseModel], str]]] = {
+    "/agreements/{document_id}": (AGREEMENT, Agreement, "agreement"),
+    "/awards/{document_id:path}": (AWARD, Award, "award definition"),
 }
 
 
@@ -98,12 +99,16 @@ class ApprovalBody(BaseModel):
 def routes(pool: Pool, clock: Clock) -> APIRouter:
     """The routes under /agreements/…/drafts and /awards/…/drafts."""
     router = APIRouter(tags=["agreements and awards"])
-    for path, (kind, words) in PATHS.items():
-        _add(router, path, kind, words, pool, clock)
+    for path, (kind, model, words) in PATHS.items():
+        _add(router, path, kind, model, words, pool, clock)
     return router
 
 
-def _add(router: APIRouter, path: str, kind: Kind, words: str, pool: Pool, clock: Clock) -> None:
+def _add(
+    router: APIRouter, path: str, kind: Kind, model: type[BaseModel], words: str, pool: Pool, clock: Clock
+) -> None:
+    read_body = raw_body("application/json", limit=200 * 1024, description="The document.", model=model)
+
     @router.get(f"{path}/drafts", response_model=Page[DraftSummary], summary=f"Drafts of an {words}")
     async def get_drafts(
         caller: RegistryOrConsortium,
@@ -130,7 +135,7 @@ def _add(router: APIRouter, path: str, kind: Kind, words: str, pool: Pool, clock
         document_id: str,
         version: Version,
         expected: Annotated[int, Depends(expected_revision)],
-        content: DocumentBody,
+        content: Annotated[bytes, Depends(read_body)],
     ) -> Response:
         """Draft a version (`If-None-Match: *`), or change the draft (`If-Match` with the ETag that was read).
 
