@@ -13,10 +13,20 @@ from typing import Any
 import pytest
 
 from chassis.identity import Role
+from deploy.demo.publishing import Doors, publish_document
 from deploy.local.issuer import Client
 from services.recognition.api import create_api
 from tests.integration.client.ground import serving
-from tests.integration.recognition.ground import UTC_ZONE, Ground, agreement, award, completion, enrolment, somebody
+from tests.integration.recognition.ground import (
+    UTC_ZONE,
+    Ground,
+    agreement,
+    award,
+    completion,
+    enrolment,
+    member,
+    somebody,
+)
 from tests.tokens import Issuer
 
 pytestmark = pytest.mark.servers
@@ -25,9 +35,14 @@ Concord = Callable[..., Awaitable[tuple[int, str]]]
 SECRET = "of-the-tests"  # noqa: S105  # of clients that only the tests' issuer knows
 
 
-async def run(addresses: dict[str, str], member: str, *words: str) -> tuple[int, str]:
+async def run(addresses: dict[str, str], member_id: str, *words: str) -> tuple[int, str]:
     """The command's exit code and what it said, as the registry of a member."""
-    asks = {"CONCORD_CLIENT_ID": member, "CONCORD_CLIENT_SECRET": SECRET, "COLUMNS": "200", "NO_COLOR": "1"}
+    asks = {
+        "CONCORD_CLIENT_ID": f"{member_id}-system",
+        "CONCORD_CLIENT_SECRET": SECRET,
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "client.main", *words),
         env={**os.environ, **addresses, **asks},
@@ -39,16 +54,22 @@ async def run(addresses: dict[str, str], member: str, *words: str) -> tuple[int,
 
 
 @pytest.fixture
-async def concord(ground: Ground) -> AsyncIterator[Concord]:
-    """The command as a process, as the registry of a member."""
+async def doors(ground: Ground) -> AsyncIterator[Doors]:
+    """The service and an issuer at real addresses."""
     clients = [
-        Client(id=member, member=member, secret=SECRET, roles=(Role.REGISTRY,))
-        for member in ("northbridge", "strathmore")
+        Client(id=f"{one}-system", member=one, secret=SECRET, roles=(Role.REGISTRY,))
+        for one in ("northbridge", "strathmore")
     ]
     with Issuer(clients=clients) as issuer:
         app = create_api(ground.pool, ground.clock, issuer.verifier(), zone=UTC_ZONE)
         async with serving(app) as recognition:
-            yield partial(run, {"CONCORD_RECOGNITION_URL": recognition, "CONCORD_ISSUER": issuer.url})
+            yield Doors("", recognition, "", issuer.url, SECRET)
+
+
+@pytest.fixture
+def concord(doors: Doors) -> Concord:
+    """The command as a process, as the registry of a member."""
+    return partial(run, {"CONCORD_RECOGNITION_URL": doors.recognition, "CONCORD_ISSUER": doors.issuer})
 
 
 def written(folder: Path, document: dict[str, Any]) -> str:
@@ -98,3 +119,16 @@ async def test_a_backtest_is_told_as_counts_and_reasons(ground: Ground, concord:
     code, said = await concord("strathmore", "agreement", "backtest", file, "--since", "2026-07-01", "--json")
     assert code == 0, said
     assert (json.loads(said)["claims"], json.loads(said)["changes"]) == (0, [])
+
+
+async def test_the_demo_goes_the_same_way(ground: Ground, doors: Doors) -> None:
+    await ground.consume(member("northbridge"), member("strathmore"))
+    for document in (award(), agreement(), agreement()):
+        await publish_document(document, doors)
+    approved = await ground.rows("SELECT kind, member, approved_by FROM approval ORDER BY approved_at, kind, member")
+    assert sorted(approved) == [
+        ("agreement", "northbridge", "northbridge-system"),
+        ("agreement", "strathmore", "strathmore-system"),
+        ("award", "strathmore", "strathmore-system"),
+    ]
+    assert len(await ground.rows("SELECT FROM agreement")) == 1, "a repeat is harmless"
