@@ -14,10 +14,13 @@ from fastapi import FastAPI
 
 from chassis.clock import system_clock
 from chassis.database import open_pool
+from chassis.identity import Role
 from chassis.settings import Settings
+from deploy.local.issuer import Client
 from deploy.local.ports import free_port
 from tests.conftest import Database
-from tests.integration.openapi.stored import CALLERS, ENDLESS, Known, store_something
+from tests.integration.openapi.others import OTHERS
+from tests.integration.openapi.stored import CALLERS, ENDLESS, Stored, store_something
 from tests.integration.portal.people import SECRET, serving
 from tests.tokens import Issuer
 
@@ -34,15 +37,32 @@ WITHOUT: Final = (
 REFUSED: Final = {401, 403}
 
 
-def configuration(known: Known) -> str:
+def configuration(stored: Stored) -> str:
     """All checks but some; any 4xx refuses. Half of the time a parameter has the value that leads to what is stored. A
     bulk request is never refused whole for a bad line, which has a problem of its own in the answer."""
-    refusal = 'negative_data_rejection.expected-statuses = ["4xx"]\n'
     checks = "".join(f"{name}.enabled = false\n" for name in WITHOUT)
-    bound = "".join(f'"{name}" = {{ dictionary = "{name}", probability = 0.5 }}\n' for name in known)
-    stored = "".join(f'[dictionaries."{name}"]\nvalues = [{value!r}]\n' for name, value in known.items())
+    refusal = 'negative_data_rejection.expected-statuses = ["4xx"]\n'
+    bound = "".join(f'"{name}" = {{ dictionary = "{name}", probability = 0.5 }}\n' for name in stored.parameters)
+    values = "".join(
+        f'[dictionaries."{name}"]\nvalues = {list(these)!r}\n' for name, these in stored.parameters.items()
+    )
     bulk = '[[operations]]\ninclude-path-regex = ":bulk$"\nchecks.negative_data_rejection.enabled = false\n'
-    return f"[checks]\n{checks}{refusal}[parameters]\n{bound}{stored}{bulk}"
+    return f"[checks]\n{checks}{refusal}[parameters]\n{bound}{values}{bulk}"
+
+
+def add_examples(document: dict[str, Any], stored: Stored) -> None:
+    """Put what is accepted into the document as its examples: they are sent, and with one thing changed at a time."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for parameter in operation.get("parameters", ()):
+                name = f"{parameter['in']}.{parameter['name']}"
+                if name in stored.parameters:
+                    values = enumerate(stored.parameters[name])
+                    parameter["examples"] = {str(nth): {"value": value} for nth, value in values}
+            body = f"{method.upper()} {path}"
+            if body in stored.bodies:
+                for content in operation["requestBody"]["content"].values():
+                    content["example"] = stored.bodies[body]
 
 
 async def schemathesis(url: str, headers: dict[str, str], words: Sequence[str], folder: Path) -> tuple[int, str]:
@@ -79,6 +99,11 @@ class Watched:
 
         await self._app(scope, receive, watch)
 
+    def forget(self) -> None:
+        """Begin anew: what was stored beforehand is no try."""
+        for statuses in self.statuses.values():
+            statuses.clear()
+
     def missing(self) -> list[str]:
         """What of the document was not tried in earnest: whom it is for nobody was, or there was nothing to read."""
         return [
@@ -97,7 +122,10 @@ async def test_a_service_answers_as_its_document_says(
 ) -> None:
     own, port = await database(service), free_port()
     pool = await open_pool(own.url)
-    with Issuer() as issuer:
+    as_itself = Client(id=service, secret=SECRET, roles=(Role.SERVICE,))
+    with Issuer(clients=[as_itself]) as issuer:
+        beside = free_port()
+        others = f"http://127.0.0.1:{beside}"
         settings = Settings(
             service_database_url=own.url,
             oidc_issuer=issuer.url,
@@ -105,12 +133,17 @@ async def test_a_service_answers_as_its_document_says(
             oidc_client_secret=SECRET,
             learner_id_key="a key for the tests, and nothing else",
             public_url=f"http://127.0.0.1:{port}",
+            provider_url=others,
+            recognition_url=others,
+            operations_url=others,
         )
         app = (await import_module(f"services.{service}.main").build(settings, pool, system_clock)).app
         watched = Watched(app)
-        async with serving(watched, port) as url:
-            known = await store_something(service, url, issuer, pool)
-            (tmp_path / "schemathesis.toml").write_text(configuration(known))
+        async with serving(watched, port) as url, serving(OTHERS, beside):
+            stored = await store_something(service, url, issuer, pool)
+            add_examples(app.openapi(), stored)
+            watched.forget()
+            (tmp_path / "schemathesis.toml").write_text(configuration(stored))
             reports = [await schemathesis(url, who.headers(issuer), who.words, tmp_path) for who in CALLERS[service]]
     pool.terminate()
     findings = [
