@@ -1,4 +1,4 @@
-"""The other services as far as the learner record asks them: they hold nothing, and have forgotten everybody."""
+"""The other services as far as the learner record asks them: they hold nothing, offer nothing, and forget."""
 
 from datetime import date
 from decimal import Decimal
@@ -8,6 +8,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from chassis.problems import not_found
 
 from contracts.preview import Assumed, Opportunity, PreviewAnswer
 
