@@ -6,13 +6,12 @@ from typing import Annotated, Final
 
 import asyncpg
 import typer
-
-from services.operations.set_aside import set_aside
 from rich.console import Console
 
 from services.operations.audit import kept, telling
 from services.operations.audit.auditing import GRACE, audit
 from services.operations.audit.check import Report
+from services.operations.set_aside import set_aside
 
 operations: Final = typer.Typer(no_args_is_help=True, help="For the staff of operations.")
 

@@ -209,7 +209,7 @@ def _offered(opportunity: Opportunity) -> contract.Opportunity:
         title=opportunity.title,
         provider=opportunity.member,
         credits=opportunity.credits,
-        framework=opportunity.framework,  # type: ignore[arg-type]  # as it was published, and checked by pydantic
+        framework=opportunity.framework,
         level=opportunity.level,
     )
 
