@@ -9,8 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chassis.problems import not_found
-
 from contracts.preview import Assumed, Opportunity, PreviewAnswer
 
 DAY: Final = date(2026, 9, 1)
