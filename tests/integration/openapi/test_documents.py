@@ -34,6 +34,8 @@ WITHOUT: Final = (
     # Nothing is ever deleted; and who may not see a thing may well see that another one was made.
     "use_after_free", "ensure_resource_availability", "object_level_authorization",
 )  # fmt: skip
+SHARED: Final = r"^/(agreements/gaps$|awards/\{document_id\}/drafts)"
+"""Addresses that another template matches as well (an award's id may have a slash in it), whose methods they serve."""
 REFUSED: Final = {401, 403}
 
 
@@ -47,7 +49,10 @@ def configuration(stored: Stored) -> str:
         f'[dictionaries."{name}"]\nvalues = {list(these)!r}\n' for name, these in stored.parameters.items()
     )
     bulk = '[[operations]]\ninclude-path-regex = ":bulk$"\nchecks.negative_data_rejection.enabled = false\n'
-    return f"[checks]\n{checks}{refusal}[parameters]\n{bound}{values}{bulk}"
+    shared = f"[[operations]]\ninclude-path-regex = '{SHARED}'\n" + "".join(
+        f"checks.{name}.enabled = false\n" for name in ("unsupported_method", "allow_header_conformance")
+    )
+    return f"[checks]\n{checks}{refusal}[parameters]\n{bound}{values}{bulk}{shared}"
 
 
 def add_examples(document: dict[str, Any], stored: Stored) -> None:
