@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -12,6 +13,7 @@ import httpx
 from client.session import Connection
 from deploy.demo.people import consortium
 from deploy.demo.publishing import Doors, publish_consortium
+from deploy.local.issuer import Signer, kept_key
 from deploy.local.system import System
 
 TODAY: Final[date] = datetime.now(UTC).date()
@@ -90,6 +92,20 @@ class Whole:
         doors = self.doors
         connection = Connection(self.system.addresses[service], doors.issuer, client, doors.secret)
         async with connection.open() as http:
+            yield http
+
+    @asynccontextmanager
+    async def at_as(
+        self, service: str, role: str, *, member: str | None = None, code: int | str | None = None
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of one of the services, signed in as a person: a member's staff, or the learner of a code."""
+        issuer = self.system.environment("issuer")
+        signer = Signer(issuer["OIDC_ISSUER"], key=kept_key(Path(issuer["ISSUER_STATE"])))
+        subject = f"{role} of {member}" if code is None else f"learner {code}"
+        claims = {"sub": subject, "member": member, "roles": [role]}
+        if code is not None:
+            claims["schac_personal_unique_code"] = esi("home", code)
+        async with Connection(self.system.addresses[service], token=signer.sign(claims)).open() as http:
             yield http
 
     async def publish(self, document: Mapping[str, Any], *, traceparent: str | None = None) -> httpx.Response:
