@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.demo import figures, people_file
+from deploy.demo.life import Life
 from deploy.demo.people import Document, Story, consortium, story
 from deploy.demo.publishing import DemoRefused, Doors, publish_consortium, publish_learners
 from deploy.local.launcher import Progress as StartProgress
@@ -79,6 +80,7 @@ async def _publish(system: System, document: Document, told: Story, console: Con
         await publish_learners(told, doors, on_rows=lambda rows: progress.update(task, advance=rows))
     await figures.settled(system, within=SETTLED_WITHIN)
     console.print(await figures.table(system))
+    console.print(await Life(system, doors).tell())
     for line in figures.addresses(system, told, document):
         console.print(line, highlight=False, soft_wrap=True)
 

@@ -50,9 +50,11 @@ async def settled(system: System, *, within: float) -> None:
     """Wait until every claim of the demo has its first decision on the record. Raises NotSettled."""
     ends_at = time.monotonic() + within
     while True:
+        accepted = len(await _fetch(system, "provider", COMPLETIONS))
+        arrived = len(await _fetch(system, "learner-record", COMPLETIONS))
         wanted = (await _fetch(system, "learner-record", CLAIMS))[0][0]
         there = len(await _fetch(system, "learner-record", VISIBLE))
-        if there >= wanted:
+        if arrived >= accepted and there >= wanted:
             return
         if time.monotonic() > ends_at:
             raise NotSettled(f"{there} of {wanted} claims are decided after {within:.0f} s")

@@ -1,0 +1,301 @@
+"""The life of a decision, told with three learners of its own: what happens after the first decision (domain.md)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+from rich.table import Table
+
+from client.session import Connection
+from contracts.ids import appeal_id, completion_id, enrolment_id
+from deploy.demo.people import Document, consortium
+from deploy.demo.publishing import DemoRefused, Doors
+from deploy.local.issuer import Signer, kept_key
+from deploy.local.system import System
+
+WITHIN: Final = 20.0
+"""Seconds in which each step must show on the record."""
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A completion, and the enrolment for which it may count."""
+
+    completion: UUID
+    enrolment: UUID
+
+
+class Life:
+    """Does what members, officers, registries and learners do, through the API, and notes what came of it."""
+
+    def __init__(self, system: System, doors: Doors) -> None:
+        issuer = system.environment("issuer")
+        self._signer = Signer(issuer["OIDC_ISSUER"], key=kept_key(Path(issuer["ISSUER_STATE"])))
+        self._doors = doors
+        self._today = datetime.now(UTC).date()
+        self._offered = consortium()
+        self.told = Table(
+            title="What became of some of it", title_justify="left", show_header=False, box=None, padding=(0, 2)
+        )
+
+    async def tell(self) -> Table:
+        """All of it, one learner after the other. Raises DemoRefused where a step was refused or shows nothing."""
+        await self._to_an_award("life-1")
+        await self._choice("life-2")
+        await self._appeal("life-3")
+        await self._what_registries_ask()
+        return self.told
+
+    # To an award, and what it rests on
+
+    async def _to_an_award(self, code: str) -> None:
+        """Declined and corrected, referred and recognised by an officer; capstone, conferral, and what is lost then."""
+        enrolled = await self._enrol(code, "glenmore:pgcert-data")
+        elsewhere = await self._enrol(code, "northbridge:bsc-data-science")
+        ethics = Claim(await self._publish(code, "northbridge:data-ethics", mark="38"), enrolled)
+        before = await self._state(code, "glenmore", ethics, "DECLINED")
+        await self._publish(code, "northbridge:data-ethics", revision=2, mark="72")
+        after = await self._state(code, "glenmore", ethics, "RECOGNISED")
+        self._note("a mark is corrected from 38 to 72", f"{before} → {after}")
+        cloud = Claim(await self._publish(code, "delmere:cloud"), enrolled)
+        before = await self._state(code, "glenmore", cloud, "REFERRED")
+        after = await self._officer(cloud, credits_="12", level=10)
+        self._note("an officer decides what no rule settles", f"{before} → {after}")
+        law = Claim(await self._publish(code, "glenmore:information-law"), elsewhere)
+        await self._state(code, "northbridge", law, "RECOGNISED")
+        await self._progress(code, lambda shown: shown["capstone"] == "open")
+        await self._publish(code, "glenmore:data-capstone")
+        await self._progress(code, lambda shown: shown["eligible"])
+        self._note("all else is there, and the capstone is passed", "the award is eligible")
+        async with self._as("glenmore", "registry", self._doors.learner_record) as registry:
+            reference = quote(self._reference(code, "glenmore:pgcert-data"))
+            etag = (await _get(registry, f"/progress/{reference}")).headers["ETag"]
+            conferral = await _put(registry, f"/conferrals/{reference}", {}, {"If-Match": etag})
+        used = await self._state(code, "northbridge", law, "DECLINED")
+        self._note(
+            "the registry confers the award", f"{len(conferral['completions'])} completions are used; elsewhere {used}"
+        )
+        await self._publish(code, "delmere:cloud", revision=2, revoked=True, revocation_reason="Entered by mistake.")
+        await self._progress(code, lambda shown: shown["lost"])
+        self._note("a completion that it counted is revoked", "the credit is frozen, and the registry told")
+        async with self._learner(code) as learner:
+            read = len((await _get(learner, "/record/accesses")).json())
+        self._note("the learner looks who has read the record", f"{_many(read, 'reading')} by others")
+
+    # What a learner does
+
+    async def _choice(self, code: str) -> None:
+        """More credit than fits: the learner chooses."""
+        enrolled = await self._enrol(code, "eastmoor:cert-digital")
+        courses = (
+            "northbridge:statistics", "northbridge:data-ethics", "northbridge:machine-learning", "glenmore:networks",
+            "glenmore:information-law",
+        )  # fmt: skip
+        for course in courses:
+            await self._publish(code, course)
+        last = Claim(self._completion_id(code, courses[-1]), enrolled)
+        before = await self._one_of(code, "eastmoor", last, "INCOMPLETE", "DECLINED", "RECOGNISED")
+        wanted = [str(last.completion)]
+        async with self._learner(code) as learner:
+            await _put(learner, f"/record/choices/{enrolled}", {"completions": wanted})
+        after = await self._state(code, "eastmoor", last, "RECOGNISED")
+        self._note("more than fits: the learner chooses what comes first", f"{before} → {after}")
+        async with self._learner(code) as learner:
+            question = {"learning_opportunity": {"id": "eastmoor:responsible-ai"}}
+            answer = await learner.post("/record/preview", json=question)
+            counts = [one for one in _checked(answer).json()["would_count"] if one["state"] == "RECOGNISED"]
+        self._note(
+            "the learner asks where a course on AI would count",
+            f"in full in {_many(len(counts), 'award')} of the consortium",
+        )
+
+    async def _appeal(self, code: str) -> None:
+        """Declined for a stated reason: the learner appeals, and an officer upholds it."""
+        enrolled = await self._enrol(code, "northbridge:bsc-data-science")
+        claim = Claim(await self._publish(code, "eastmoor:spreadsheets"), enrolled)
+        before = await self._state(code, "northbridge", claim, "DECLINED")
+        entry = await self._entry(code, "northbridge", claim)
+        async with self._learner(code) as learner:
+            statement = {"statement": "The course was about the statistics of data in tables."}
+            await _put(learner, f"/record/appeals/{entry['decision_id']}", statement)
+        identity = appeal_id(UUID(entry["decision_id"]))
+        async with self._as("northbridge", "officer", self._doors.recognition) as officer:
+
+            async def lodged() -> httpx.Response | None:
+                answer = await officer.get(f"/appeals/{identity}")
+                return answer if answer.status_code == httpx.codes.OK else None
+
+            found = await _eventually(lodged, "the appeal reaches the officers")
+            ruling = {
+                "upheld": True,
+                "recognise": [{"slot": "ELECTIVE", "credits": "6", "level": 4}],
+                "reasons": "The syllabus shows more than office skills.",
+            }
+            await _put(officer, f"/appeals/{identity}/decision", ruling, {"If-Match": found.headers["ETag"]})
+        after = await self._state(code, "northbridge", claim, "PARTIAL", "RECOGNISED")
+        self._note("a learner appeals, and an officer upholds it", f"{before} → {after}")
+
+    # What registries ask
+
+    async def _what_registries_ask(self) -> None:
+        """What a new version would have changed, and what to agree next."""
+        [stated] = [one for one in self._offered["agreements"] if one["id"] == "eastmoor-northbridge"]
+        draft = {name: str(value) if isinstance(value, date) else value for name, value in stated.items()}
+        draft |= {"version": 2, "minimum_mark": 40, "denied_courses": []}
+        path = f"/agreements/{draft['id']}/drafts/2"
+        async with self._as("northbridge", "registry", self._doors.recognition) as registry:
+            await _put(registry, path, draft, {"If-None-Match": "*"})
+            would = _checked(await registry.post(f"{path}/backtest", json={})).json()
+            gaps = (await _get(registry, "/agreements/gaps")).json()["items"]
+        self._note(
+            "a registry backtests a milder version of an agreement",
+            f"{would['changed']} of {would['claims']} claims would change, {would['credits_gained']} credits gained",
+        )
+        self._note(
+            "… and asks what to agree next",
+            f"{_many(len(gaps), 'gap')}: {_many(sum(one['claims'] for one in gaps), 'claim')} wait",
+        )
+
+    # One thing at a time
+
+    def _note(self, what: str, came_of_it: str) -> None:
+        self.told.add_row(what, came_of_it)
+
+    def _esi(self, code: str) -> str:
+        return f"urn:schac:personalUniqueCode:int:esi:glenmore.example:{code}"
+
+    def _as_sent(self, code: str, member: str) -> Document:
+        return {"scheme": "ESI", "identifier": self._esi(code), "reference": f"{member}-{code}"}
+
+    @staticmethod
+    def _reference(code: str, about: str) -> str:
+        return f"{code}-{about.partition(':')[2]}"
+
+    def _completion_id(self, code: str, course: str) -> UUID:
+        return completion_id(course.partition(":")[0], self._reference(code, course))
+
+    async def _enrol(self, code: str, award: str) -> UUID:
+        member, reference = award.partition(":")[0], self._reference(code, award)
+        body = {
+            "revision": 1,
+            "learner": self._as_sent(code, member),
+            "award": award,
+            "opened_on": (self._today - timedelta(days=30)).isoformat(),
+        }
+        async with self._doors.at(self._doors.learner_record, f"{member}-system").open() as http:
+            await _put(http, f"/enrolments/{quote(reference)}", body)
+        return enrolment_id(member, reference)
+
+    async def _publish(self, code: str, course: str, revision: int = 1, **fields: Any) -> UUID:
+        provider, offered = course.partition(":")[0], self._offered["learning_opportunities"][course]
+        body = {
+            "revision": revision,
+            "learner": self._as_sent(code, provider),
+            "learning_opportunity": {"id": course, "version": 1},
+            "credits": offered["credits"],
+            "framework": self._offered["members"][provider]["framework"],
+            "level": offered["level"],
+            "result": "pass",
+            "mark": "64",
+            "mark_scale": {"lowest": "0", "pass": "35", "highest": "100"},
+            "completed_on": (self._today - timedelta(days=60)).isoformat(),
+            "issued_on": (self._today - timedelta(days=50)).isoformat(),
+            "identity_verified_at_assessment": True,
+        } | fields
+        async with self._doors.at(self._doors.provider, f"{provider}-system").open() as http:
+            await _put(http, f"/completions/{quote(self._reference(code, course))}", body)
+        return self._completion_id(code, course)
+
+    async def _officer(self, claim: Claim, *, credits_: str, level: int) -> str:
+        """Glenmore's officer recognises credit towards volume."""
+        path = f"/referrals/{claim.completion}/{claim.enrolment}"
+        ruling = {
+            "recognise": [{"slot": "GENERAL", "credits": credits_, "level": level}],
+            "reasons": "Its outcomes are those of the tenth level.",
+        }
+        async with self._as("glenmore", "officer", self._doors.recognition) as officer:
+            etag = (await _get(officer, path)).headers["ETag"]
+            made = await _put(officer, f"{path}/decision", ruling, {"If-Match": etag})
+        return str(made["state"])
+
+    async def _state(self, code: str, member: str, claim: Claim, *wanted: str) -> str:
+        return await self._one_of(code, member, claim, *wanted)
+
+    async def _one_of(self, code: str, member: str, claim: Claim, *wanted: str) -> str:
+        async def there() -> str | None:
+            entry = await self._entry(code, member, claim)
+            return entry["state"] if entry and entry["state"] in wanted and not entry["is_being_decided"] else None
+
+        return await _eventually(there, f"{' or '.join(wanted)} on the record at {member}")
+
+    async def _entry(self, code: str, member: str, claim: Claim) -> Any:
+        entries = [
+            entry
+            for enrolled in await self._enrolments(code, member)
+            if enrolled["enrolment_id"] == str(claim.enrolment)
+            for entry in enrolled["entries"]
+            if entry["completion"]["completion_id"] == str(claim.completion)
+        ]
+        return entries[0] if entries else None
+
+    async def _progress(self, code: str, holds: Callable[[Any], Any]) -> None:
+        async def there() -> bool:
+            shown = [one["progress"] for one in await self._enrolments(code, "glenmore") if one["progress"]]
+            return any(holds(one) for one in shown)
+
+        await _eventually(there, "the progress towards the award at glenmore")
+
+    async def _enrolments(self, code: str, member: str) -> list[Any]:
+        async with self._learner(code) as learner:
+            record = (await _get(learner, f"/record?member={member}")).json()
+        return [enrolled for at in record["members"] for enrolled in at["enrolments"]]
+
+    @asynccontextmanager
+    async def _as(self, member: str, role: str, url: str) -> AsyncIterator[httpx.AsyncClient]:
+        claims = {"sub": f"{member}-{role}", "member": member, "roles": [role]}
+        async with Connection(url, token=self._signer.sign(claims)).open() as http:
+            yield http
+
+    @asynccontextmanager
+    async def _learner(self, code: str) -> AsyncIterator[httpx.AsyncClient]:
+        claims = {"sub": code, "roles": ["learner"], "schac_personal_unique_code": self._esi(code)}
+        async with Connection(self._doors.learner_record, token=self._signer.sign(claims)).open() as http:
+            yield http
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if not response.is_success:
+        request = response.request
+        raise DemoRefused(f"{request.method} {request.url.path} answered {response.status_code}: {response.text[:500]}")
+    return response
+
+
+async def _get(http: httpx.AsyncClient, path: str) -> httpx.Response:
+    return _checked(await http.get(path))
+
+
+async def _put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+    return _checked(await http.put(path, json=body, headers=headers or {})).json()
+
+
+async def _eventually(look: Callable[[], Awaitable[Found | None]], what: str) -> Found:
+    """Look until there is something. Raises DemoRefused where there is nothing in time."""
+    ends_at = time.monotonic() + WITHIN
+    while not (found := await look()):
+        if time.monotonic() > ends_at:
+            raise DemoRefused(f"not seen within {WITHIN:.0f} s: {what}")
+        await asyncio.sleep(0.05)
+    return found
