@@ -37,6 +37,8 @@ WITHOUT: Final = (
 SHARED: Final = r"^/(agreements/gaps$|awards/\{document_id\}/drafts)"
 """Addresses that another template matches as well (an award's id may have a slash in it), whose methods they serve."""
 REFUSED: Final = {401, 403}
+AT_LENGTH: Final = EXAMPLES >= 20
+LARGE: Final = r"^/(agreements|awards)/"
 
 
 def configuration(stored: Stored) -> str:
@@ -52,7 +54,10 @@ def configuration(stored: Stored) -> str:
     shared = f"[[operations]]\ninclude-path-regex = '{SHARED}'\n" + "".join(
         f"checks.{name}.enabled = false\n" for name in ("unsupported_method", "allow_header_conformance")
     )
-    return f"[checks]\n{checks}{refusal}[parameters]\n{bound}{values}{bulk}{shared}"
+    # Each body of these is a large tree, whose edges are walked at length only.
+    large = "" if AT_LENGTH else f"[[operations]]\ninclude-path-regex = '{LARGE}'\ninclude-method = 'PUT'\n"
+    large += "" if AT_LENGTH else "phases.coverage.enabled = false\n"
+    return f"[checks]\n{checks}{refusal}[parameters]\n{bound}{values}{bulk}{shared}{large}"
 
 
 def add_examples(document: dict[str, Any], stored: Stored) -> None:
