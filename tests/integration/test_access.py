@@ -33,6 +33,9 @@ PUBLIC = {
 SILENT = "/{member}/record/stream"
 """Answers a stranger with 204 and nothing else: only that stops a browser's EventSource from asking again."""
 
+FORMS = ("/{member}/choices/{enrolment_id}", "/{member}/appeals/{decision_id}")
+"""Lead back to the record. What a stranger sends to appeal goes nowhere: it is shown, to be copied and sent again."""
+
 
 @pytest.fixture
 async def apps(database: Callable[[str], Awaitable[Database]], issuer: Issuer) -> AsyncIterator[dict[str, FastAPI]]:
@@ -90,7 +93,7 @@ async def test_every_route_says_what_it_asks_of_its_caller(apps: dict[str, FastA
             assert access is not None, f"{service}: {method} {path} says nothing about its caller"
             if access == "public":
                 shown = {path, re.sub(r"/\{[^}]*\}$", "", path)}
-                page = service == "portal" and path in ("/", "/{member}", "/{member}/", SILENT)
+                page = service == "portal" and path in ("/", "/{member}", "/{member}/", SILENT, *FORMS)
                 assert shown & PUBLIC or page, f"{service}: {method} {path} is public, and not on the list"
 
 
