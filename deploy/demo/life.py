@@ -1,6 +1,8 @@
-"""The life of a decision, told with three learners of its own: what happens after the first decision (domain.md)."""
+"""The life of a decision, told with four learners of its own: what happens after the first decision (domain.md)."""
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +13,9 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
+import asyncpg
 import httpx
+import orjson
 from rich.table import Table
 
 from client.session import Connection
@@ -38,6 +42,7 @@ class Life:
     """Does what members, officers, registries and learners do, through the API, and notes what came of it."""
 
     def __init__(self, system: System, doors: Doors) -> None:
+        self._system = system
         issuer = system.environment("issuer")
         self._signer = Signer(issuer["OIDC_ISSUER"], key=kept_key(Path(issuer["ISSUER_STATE"])))
         self._doors = doors
@@ -52,7 +57,10 @@ class Life:
         await self._to_an_award("life-1")
         await self._choice("life-2")
         await self._appeal("life-3")
+        await self._a_members_life("life-4")
         await self._what_registries_ask()
+        await self._rights("life-4")
+        await self._verified()
         return self.told
 
     # To an award, and what it rests on
@@ -144,7 +152,67 @@ class Life:
         after = await self._state(code, "northbridge", claim, "PARTIAL", "RECOGNISED")
         self._note("a learner appeals, and an officer upholds it", f"{before} → {after}")
 
+    async def _rights(self, code: str) -> None:
+        """Everything that is held is given to the learner, and who wants to be forgotten is."""
+        async with self._learner(code) as learner:
+            held = (await _get(learner, "/record/export")).json()["services"]
+        rows = sum(len(rows) for tables in held.values() for rows in tables.values())
+        self._note("a learner exports everything that is held", f"{_many(rows, 'row')} of {len(held)} services")
+        async with self._doors.at(self._doors.learner_record, "consortium").open() as consortium_office:
+            asked = {"identifier": self._esi(code), "why": "The learner asked for it."}
+            _checked(await consortium_office.post("/erasures", json=asked))
+        try:
+            await self._publish(code, "eastmoor:data-stories")
+        except DemoRefused:
+            self._note("… and is erased", "decisions stay under the pseudonym; what comes later is refused")
+        else:
+            raise DemoRefused("a completion of a learner who was erased was accepted")
+
     # What registries ask
+
+    async def _a_members_life(self, code: str) -> None:
+        """A member is suspended, and what is claimed on that day goes to a person; then the suspension is lifted."""
+        enrolled = await self._enrol(code, "northbridge:bsc-data-science")
+        await self._suspend("eastmoor", self._today)
+        claim = Claim(await self._publish(code, "eastmoor:programming"), enrolled)
+        before = await self._state(code, "northbridge", claim, "REFERRED")
+        await self._suspend("eastmoor", None)
+        after = await self._state(code, "northbridge", claim, "RECOGNISED", "PARTIAL")
+        self._note("a member's suspension is lifted", f"{before} → {after}")
+
+    async def _suspend(self, member: str, since: date | None) -> None:
+        periods = [] if since is None else [{"from": since.isoformat(), "reason": "An inquiry is under way."}]
+        async with self._doors.at(self._doors.provider, "consortium").open() as http:
+            etag = (await _get(http, f"/members/{member}")).headers["ETag"]
+            body = {**self._offered["members"][member], "suspensions": periods}
+            await _put(http, f"/members/{member}", body, {"If-Match": etag})
+        await self._is_known(member, bool(periods))
+
+    async def _is_known(self, member: str, suspended: bool) -> None:
+        async def there() -> bool:
+            url = self._system.environment("recognition-api")["SERVICE_DATABASE_URL"]
+            connection = await asyncpg.connect(url)
+            try:
+                known = await connection.fetchval("SELECT suspensions FROM member WHERE member_id = $1", member)
+            finally:
+                await connection.close()
+            return bool(orjson.loads(known)) is suspended
+
+        await _eventually(there, f"recognition hears of {member}'s suspension")
+
+    async def _verified(self) -> None:
+        """Every decision of the engine is decided again, from what is stored."""
+        url = self._system.environment("recognition-api")["SERVICE_DATABASE_URL"]
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("concord")), "recognition", "verify", "--json",
+            env={**os.environ, "SERVICE_DATABASE_URL": url}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        found = orjson.loads(output)
+        self._note(
+            "every decision is decided again from what is stored",
+            f"{_many(found['decisions'], 'decision')}, {found['differing']} otherwise",
+        )
 
     async def _what_registries_ask(self) -> None:
         """What a new version would have changed, and what to agree next."""
