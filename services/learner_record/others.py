@@ -9,7 +9,7 @@ import structlog
 
 from chassis.export import About
 from chassis.identity import IssuerUnreachable, ServiceToken
-from chassis.problems import MEDIA_TYPE, Problem, unavailable
+from chassis.problems import Problem, unavailable
 from chassis.settings import Settings
 
 log = structlog.get_logger()
@@ -65,7 +65,8 @@ class Others:
         and 503.
         """
         response = await self._send(RECOGNITION, "/preview", question)
-        is_a_problem = response.headers.get("Content-Type", "").startswith(MEDIA_TYPE)
+        # Whatever stands between the services has pages of its own for what it does not find.
+        is_a_problem = "json" in response.headers.get("Content-Type", "")
         if is_a_problem and response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
             raise Problem(response.status_code, str(response.json()["detail"]))
         return _content(RECOGNITION, "/preview", response)
