@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
 """Gives the present instant, in UTC."""
@@ -16,6 +17,11 @@ def system_clock() -> datetime:
 def instant(moment: datetime) -> str:
     """An instant, in UTC, as answers write it."""
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def day_of(moment: datetime, zone: ZoneInfo) -> date:
+    """The day of an instant in the consortium's time zone (ADR 17)."""
+    return moment.astimezone(zone).date()
 
 
 async def pause(seconds: float, *until: asyncio.Event) -> None:

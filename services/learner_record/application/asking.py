@@ -1,13 +1,13 @@
 """What learners ask for: they choose what counts first, and appeal (ADR 15: learners talk to this service only)."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis import accesses, outbox
 from chassis.batch import lock_learners
-from chassis.clock import Clock, instant
+from chassis.clock import Clock, day_of, instant
 from chassis.database import Connection, Pool, in_transaction, transaction
 from chassis.erasure import is_erased
 from chassis.identity import Principal, member_of
@@ -21,7 +21,6 @@ from services.learner_record.documents import AppealDocument, ChoiceDocument
 from services.learner_record.store import asking as store
 from services.learner_record.store import facts
 from services.learner_record.store import progress as progress_store
-from services.learner_record.store.facts import day_of
 
 JSON = dict[str, Any]
 
@@ -141,7 +140,7 @@ class Ask:
             "statements": [{"stage": stage, "statement": text} for stage, text in written.items()],
         }
 
-    def _today(self, now: datetime) -> Any:
+    def _today(self, now: datetime) -> date:
         return day_of(now, self._zone)
 
     def _is_in_time(self, decided: store.Decided, document: AppealDocument, now: datetime) -> None:

@@ -8,19 +8,18 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis.batch import lock_learners
-from chassis.clock import Clock
+from chassis.clock import Clock, day_of
 from chassis.database import Connection, Pool, in_transaction, transaction
 from chassis.http import current_or_stale
 from chassis.outbox import Outgoing
 from chassis.problems import Fault, Problem, conflict, invalid, not_found
 from contracts.ids import conferral_id
-from services.learner_record.application.progressing import progress_of, told_anew, what_counts, write
+from services.learner_record.application.progressing import told_anew, what_counts, write
 from services.learner_record.documents import ConferralDocument
-from services.learner_record.domain.progress import Conferred, Objection, Requirements, objections
+from services.learner_record.domain.progress import Conferred, Objection, Requirements, objections, progress
 from services.learner_record.domain.stack import Attempt, Grant, own_credit_that_counts
 from services.learner_record.store import enrolments, facts
 from services.learner_record.store import progress as store
-from services.learner_record.store.facts import day_of
 from services.learner_record.store.progress import Conferral, EnrolmentState, LearnerState
 
 
@@ -36,22 +35,17 @@ class Standing:
         """The enrolment's conferral."""
         return self.learner.conferrals.get(self.enrolment.enrolment_id)
 
-    @property
-    def counted(self) -> frozenset[UUID]:
-        """The completions that count for it now."""
-        grants, own = what_counts(self.learner, self.enrolment)
-        recognised = {one for grant in grants if not grant.frozen for one in grant.completions}
-        return frozenset(recognised | {one.completion_id for one in own})
-
     def answer(self) -> dict[str, Any]:
         """The progress as the registry reads it."""
-        made, conferral, requirements = progress_of(self.learner, self.enrolment), self.conferral, None
-        if self.enrolment.requirements is not None:
-            requirements = {"id": self.enrolment.requirements.award_id, "version": self.enrolment.requirements.version}
+        grants, own = what_counts(self.learner, self.enrolment)
+        requirements, conferral, made, award = self.enrolment.requirements, self.conferral, None, None
+        if requirements is not None:
+            made = progress(requirements, grants, own)
+            award = {"id": requirements.award_id, "version": requirements.version}
         return {
             "enrolment_id": self.enrolment.enrolment_id,
             "reference": self.enrolment.reference,
-            "award": requirements,
+            "award": award,
             "eligible": made is not None and made.eligible,
             "capstone": made.capstone if made else "closed",
             "conditions": [
@@ -64,10 +58,15 @@ class Standing:
                 }
                 for one in (made.conditions if made else ())
             ],
-            "counted": sorted(self.counted),
+            "counted": sorted(_completions([one for one in grants if not one.frozen], own)),
             "conferral": None if conferral is None else conferral_answer(conferral),
             "lost": sorted(self.enrolment.told.lost),
         }
+
+
+def _completions(grants: Iterable[Grant], own: Iterable[Attempt]) -> set[UUID]:
+    """The completions that are counted with these grants and this own credit."""
+    return {one for grant in grants for one in grant.completions} | {one.completion_id for one in own}
 
 
 def _text(number: Any) -> str | None:
@@ -150,7 +149,7 @@ class ConferAward:
         found = objections(requirements, grants, own, known, others)
         if found:
             raise _objected(found)
-        completions = {one for grant in grants for one in grant.completions} | {one.completion_id for one in own}
+        completions = _completions(grants, own)
         conferred = Conferred(
             conferral_id(enrolment.enrolment_id),
             enrolment.enrolment_id,
@@ -200,7 +199,7 @@ def _chosen(
     attempts = standing.learner.attempts.get(standing.enrolment.member, ())
     own = [one for one in own_credit_that_counts(attempts, requirements.framework) if one.completion_id in wanted]
     grants = [grant for grant in grants if grant.completions & wanted]
-    covered = {one.completion_id for one in own} | {one for grant in grants for one in grant.completions}
+    covered = _completions(grants, own)
     if covered != wanted:
         raise invalid([Fault("completions", str(one), _expected(one, covered)) for one in sorted(covered ^ wanted)])
     return grants, own

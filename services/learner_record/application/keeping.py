@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis import outbox, telemetry
+from chassis.clock import day_of
 from chassis.database import Connection
 from chassis.outbox import Outgoing
 from chassis.record import Received
@@ -18,7 +19,7 @@ from contracts.recognition_decision import DecisionMade
 from services.learner_record.domain.record import Completion, Decision, Enrolment, Entry, changed
 from services.learner_record.store import asking
 from services.learner_record.store import facts as store
-from services.learner_record.store.facts import LearnerFacts, WrittenEntry, day_of
+from services.learner_record.store.facts import LearnerFacts, WrittenEntry
 
 
 @dataclass(slots=True)

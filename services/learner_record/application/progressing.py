@@ -5,7 +5,7 @@ is taken off the list in the transaction that tells, under the learner's lock: k
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -21,7 +21,7 @@ from chassis.database import Connection, Pool, in_transaction, is_passing, trans
 from chassis.outbox import Outgoing
 from contracts.learner_record_award_progress import AwardProgressChanged, AwardVersion
 from contracts.learner_record_award_progress import Conferral as ConferralPart
-from services.learner_record.domain.progress import Progress, is_free, progress
+from services.learner_record.domain.progress import is_free, progress
 from services.learner_record.domain.stack import Attempt, Grant, grants_that_stand, own_credit_that_counts
 from services.learner_record.store import progress as store
 from services.learner_record.store.progress import Conferral, EnrolmentState, LearnerState, Told
@@ -47,20 +47,16 @@ def what_counts(state: LearnerState, enrolment: EnrolmentState) -> tuple[list[Gr
     return grants, own_credit_that_counts(free, requirements.framework)
 
 
-def progress_of(state: LearnerState, enrolment: EnrolmentState) -> Progress | None:
-    """The progress of an enrolment; None where its award is not published yet."""
-    if enrolment.requirements is None:
-        return None
-    return progress(enrolment.requirements, *what_counts(state, enrolment))
-
-
 def told_anew(state: LearnerState, enrolment: EnrolmentState, now: datetime) -> AwardProgressChanged | None:
     """What is to be told of an enrolment; None where it stands as it was told last, or is closed without an award."""
     conferral = state.conferrals.get(enrolment.enrolment_id)
-    made = progress_of(state, enrolment)
-    if made is None or enrolment.requirements is None or (enrolment.closed_on is not None and conferral is None):
+    requirements = enrolment.requirements
+    if requirements is None or (enrolment.closed_on is not None and conferral is None):
         return None
-    lost = frozenset() if conferral is None else _lost(state, enrolment, conferral)
+    grants, own = what_counts(state, enrolment)
+    made = progress(requirements, grants, own)
+    attempts = state.attempts.get(enrolment.member, ())
+    lost = frozenset() if conferral is None else _lost(conferral, grants, attempts, requirements.framework)
     told = enrolment.told
     conferral_id = conferral.conferred.conferral_id if conferral else None
     new = Told(told.revision, made.eligible, made.capstone, conferral_id, lost)
@@ -72,7 +68,7 @@ def told_anew(state: LearnerState, enrolment: EnrolmentState, now: datetime) -> 
         learner_id=state.learner_id,
         receiver=enrolment.member,
         enrolment_reference=enrolment.reference,
-        award=AwardVersion(id=enrolment.requirements.award_id, version=enrolment.requirements.version),
+        award=AwardVersion(id=requirements.award_id, version=requirements.version),
         eligible=made.eligible,
         capstone=made.capstone,
         conferral=None if conferral is None else _conferral(conferral),
@@ -81,14 +77,12 @@ def told_anew(state: LearnerState, enrolment: EnrolmentState, now: datetime) -> 
     )
 
 
-def _lost(state: LearnerState, enrolment: EnrolmentState, conferral: Conferral) -> frozenset[UUID]:
+def _lost(
+    conferral: Conferral, grants: Iterable[Grant], attempts: Iterable[Attempt], framework: str
+) -> frozenset[UUID]:
     """What the conferral counted and what counts no more: revoked, corrected, frozen or decided otherwise."""
-    grants = grants_that_stand({completion_id: claim.grant for completion_id, claim in enrolment.claims.items()})
     still = {one for grant in grants if not grant.frozen for one in grant.completions}
-    if enrolment.requirements is not None:
-        framework = enrolment.requirements.framework
-        attempts = state.attempts.get(enrolment.member, ())
-        still |= {one.completion_id for one in attempts if one.counts_in(framework)}
+    still |= {one.completion_id for one in attempts if one.counts_in(framework)}
     return conferral.conferred.completions - still
 
 

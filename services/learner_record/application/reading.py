@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis import accesses
-from chassis.clock import Clock
+from chassis.clock import Clock, day_of
 from chassis.database import COMMAND_TIMEOUT, Connection, Pool
 from chassis.identity import Principal
 from contracts.ids import entry_id
@@ -19,7 +19,6 @@ from services.learner_record.domain.record import Completion, Decision, Enrolmen
 from services.learner_record.domain.stack import LevelSum, Stack, Sums, stack
 from services.learner_record.store import records
 from services.learner_record.store.asking import StoredRequest
-from services.learner_record.store.facts import day_of
 from services.learner_record.store.progress import attempt_of, grant_of, requirements_of
 from services.learner_record.store.records import Names, StoredRecord
 from services.learner_record.views import (
@@ -121,11 +120,13 @@ class _Page:
     def member(self, member: str) -> MemberView:
         """What stands at one member."""
         registered = self._names.members.get(member, {})
-        mine = [one for one in self._enrolments.values() if one["receiver"] == member]
-        enrolments = [
-            self._enrolment(one) for one in sorted(mine, key=lambda one: (one["opened_on"], one["reference"]))
-        ]
-        counted = {one for enrolment in mine for one in self._stack(enrolment).own}
+        mine = sorted(
+            (one for one in self._enrolments.values() if one["receiver"] == member),
+            key=lambda one: (one["opened_on"], one["reference"]),
+        )
+        stacks = [self._stack(one) for one in mine]
+        enrolments = [self._enrolment(one, summed) for one, summed in zip(mine, stacks, strict=True)]
+        counted = {one for summed in stacks for one in summed.own}
         own = [
             self._entry(entry, counts=entry.completion_id in counted, stack=None)
             for entry in self._sorted(self._entries.values())
@@ -181,8 +182,7 @@ class _Page:
             lost=self._stored.lost.get(enrolment["enrolment_id"], []),
         )
 
-    def _enrolment(self, enrolment: JSON) -> EnrolmentView:
-        summed = self._stack(enrolment)
+    def _enrolment(self, enrolment: JSON, summed: Stack) -> EnrolmentView:
         enrolment_id = UUID(enrolment["enrolment_id"])
         award = self._names.awards.get(enrolment["award"], {})
         entries = [entry for entry in self._entries.values() if entry.enrolment_id == enrolment_id]

@@ -6,13 +6,14 @@ Facts are added and never changed; of each the highest revision or number is cur
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from chassis.clock import day_of
 from chassis.database import Connection, columns
 from chassis.record import Received
 from contracts.provider_completion import CompletionPublished
@@ -138,11 +139,6 @@ class LearnerFacts:
     def none(cls) -> "LearnerFacts":
         """Of a learner of whom nothing is stored."""
         return cls(Known(), {}, {}, {})
-
-
-def day_of(instant: datetime, zone: ZoneInfo) -> date:
-    """The day of an instant in the consortium's time zone."""
-    return instant.astimezone(zone).date()
 
 
 async def facts(

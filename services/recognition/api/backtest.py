@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from chassis.clock import Clock
+from chassis.clock import Clock, day_of
 from chassis.database import Pool, transaction
 from chassis.http import as_json, body, decode_cursor, encode_cursor, problems
 from chassis.problems import Fault, invalid
@@ -22,7 +22,7 @@ from services.recognition.application.drafting import AGREEMENT
 from services.recognition.domain.backtest import Changed
 from services.recognition.domain.learner import Decision
 from services.recognition.engine.model import Ground
-from services.recognition.store.learners import day_of, exactly
+from services.recognition.store.learners import exactly
 
 MOST: Final = 1_000
 """Completions of one request; where time runs out, the page ends before."""

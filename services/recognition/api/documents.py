@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from chassis.clock import Clock
+from chassis.clock import Clock, day_of
 from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, cursor, encode_cursor, page_size, problems, raw_body
 from chassis.identity import Principal, Role, own_member, require
@@ -33,7 +33,6 @@ from services.recognition.domain.life import state_of_agreement, state_of_award
 from services.recognition.store import catalogue as store
 from services.recognition.store import standing
 from services.recognition.store.catalogue import Published
-from services.recognition.store.learners import day_of
 
 Anybody = Annotated[Principal, Depends(require())]
 Registry = Annotated[Principal, Depends(require(Role.REGISTRY))]

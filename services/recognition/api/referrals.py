@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
 from chassis import accesses, telemetry
-from chassis.clock import Clock, instant
+from chassis.clock import Clock, day_of, instant
 from chassis.database import Pool, transaction
 from chassis.documents import Document
 from chassis.http import Page, as_json, body, cursor, encode_cursor, etag, expected_revision, page_size, problems
@@ -30,7 +30,6 @@ from services.recognition.application.proposing import propose
 from services.recognition.domain.business_days import Calendar, breach_on, breached_before
 from services.recognition.engine import model
 from services.recognition.store import referrals as store
-from services.recognition.store.learners import day_of
 
 OfficerOfToken = Annotated[Principal, Depends(require(Role.OFFICER))]
 Reader = Annotated[Principal, Depends(require(Role.OFFICER, Role.REGISTRY))]

@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chassis.batch import lock_learners
-from chassis.clock import Clock
+from chassis.clock import Clock, day_of
 from chassis.database import Connection, Pool, in_transaction
 from chassis.http import current_or_stale
 from chassis.problems import conflict, forbidden, not_found
@@ -113,7 +113,7 @@ class Officers:
                 raise conflict("The decision that is appealed against is not known here.", name="unknown-decision")
             now = self._clock()
             if not decided.lines:
-                today = learners.day_of(now, self._zone)
+                today = day_of(now, self._zone)
                 route = recognising.catalogue.members[request.receiver].appeals
                 after = domain.dismissed(appeal, route, today, decided.reasons, officer.subject)
                 recognising.stand(after, traceparent)
@@ -143,7 +143,7 @@ class Officers:
     ) -> DecisionMade:
         now = self._clock()
         try:
-            decision = recognising.rule(ruling, cause, learners.day_of(now, self._zone), traceparent)
+            decision = recognising.rule(ruling, cause, day_of(now, self._zone), traceparent)
         except CannotRule as cannot:
             raise conflict("This cannot be decided so.", name="cannot-rule", errors=cannot.objections) from None
         made = decision_id(decision.completion_id, decision.enrolment_id, decision.number)

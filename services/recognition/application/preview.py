@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from chassis.clock import day_of
 from chassis.database import Connection
 from contracts import preview as contract
 from contracts.preview import PreviewAnswer, Question, WouldCount
@@ -122,7 +123,7 @@ class PreviewOpportunity:
 
     def _completion(self, question: Question, opportunity: Opportunity, now: datetime) -> Completion:
         """The completion that is not there yet; one that lies ahead is claimed on the day on which it is completed."""
-        today = learners.day_of(now, self._zone)
+        today = day_of(now, self._zone)
         completed_on = question.completed_on or today
         ahead = completed_on > today
         return Completion(

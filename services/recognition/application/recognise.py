@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from prometheus_client import Counter
 
 from chassis import outbox
+from chassis.clock import day_of
 from chassis.database import Connection
 from chassis.outbox import Outgoing
 from contracts import recognition_decision as contract
@@ -83,7 +84,7 @@ class Recognising:
         kind = "completion" if known is None else "revision"
         if known is not None and event.revoked and not known.revoked:
             kind = "revocation"
-        change = Change(Cause(kind, event_id), store.day_of(happened_at, self.zone))
+        change = Change(Cause(kind, event_id), day_of(happened_at, self.zone))
         completion_published(self.learner, completion_of(event, self.zone), self.catalogue, change)
         self.completions.append((event, event_id))
         self._came_of(event_id, traceparent)
@@ -96,7 +97,7 @@ class Recognising:
         known = self.learner.enrolments.get(event.enrolment_id)
         if known is not None and known.revision >= event.revision:
             return False
-        change = Change(Cause("enrolment", event_id), store.day_of(happened_at, self.zone))
+        change = Change(Cause("enrolment", event_id), day_of(happened_at, self.zone))
         enrolment_recorded(self.learner, enrolment_of(event), self.catalogue, change)
         self.enrolments.append((event, event_id))
         self._came_of(event_id, traceparent)
@@ -107,7 +108,7 @@ class Recognising:
         known = self.learner.choices.get(event.enrolment_id)
         if known is not None and known.revision >= event.revision:
             return False
-        change = Change(Cause("choice", event_id), store.day_of(happened_at, self.zone))
+        change = Change(Cause("choice", event_id), day_of(happened_at, self.zone))
         choice = Choice(event.enrolment_id, event.revision, tuple(event.completions))
         choice_made(self.learner, choice, self.catalogue, change)
         self.choices.append((event, event_id))
@@ -121,7 +122,7 @@ class Recognising:
         conferral = event.conferral
         if conferral is None or event.enrolment_id in self.learner.conferrals:
             return False
-        change = Change(Cause("conferral", event_id), store.day_of(happened_at, self.zone))
+        change = Change(Cause("conferral", event_id), day_of(happened_at, self.zone))
         conferred = Conferral(
             conferral_id=conferral.id,
             enrolment_id=event.enrolment_id,
@@ -138,7 +139,7 @@ class Recognising:
         self, event: AppealRequestLodged, event_id: UUID, happened_at: datetime, traceparent: str | None
     ) -> bool:
         """Fold in what a learner asks for in an appeal; False where it is known, older, or too late to withdraw."""
-        today = store.day_of(happened_at, self.zone)
+        today = day_of(happened_at, self.zone)
         request = Request(
             appeal_id=event.appeal_id,
             revision=event.revision,
@@ -229,7 +230,7 @@ def completion_of(event: CompletionPublished, zone: ZoneInfo) -> Completion:
         revoked=event.revoked,
         missing_elements=tuple(event.missing_elements),
         claimable_from=event.claimable_from,
-        claimable_on=store.day_of(event.claimable_from, zone),
+        claimable_on=day_of(event.claimable_from, zone),
     )
 
 

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from chassis.batch import lock_learners
-from chassis.clock import Clock
+from chassis.clock import Clock, day_of
 from chassis.database import PASSING, Connection, Pool, in_transaction, is_passing, transaction
 from services.recognition.application import recognise
 from services.recognition.application.catalogue import CatalogueReader
@@ -92,7 +92,7 @@ class StandingQuery:
         }
         for one in found:
             cause = Cause(one.cause, one.event_id)
-            today = learners.day_of(now, self._zone)
+            today = day_of(now, self._zone)
             works[one.learner_id].look_again(one.enrolment_id, cause, today, one.traceparent)
             LOOKED_AT_AGAIN.labels(one.cause).inc()
         await recognise.write(connection, list(works.values()), now)

@@ -83,13 +83,30 @@ class Rooms:
 
 def rooms_for(learner: Learner, completion_id: UUID, enrolment: Enrolment, catalogue: Catalogue) -> Rooms:
     """What an officer may give on a claim that has a decision, as if it had no grant. Raises LookupError."""
+    award, current = _decided(learner, completion_id, enrolment, catalogue)
+    completion, terms = learner.completions[completion_id], award.terms
+    ledger = ledger_of(grant for grant in learner.grants_of(enrolment) if grant != current.grant)
+    return Rooms(
+        source=_source(completion, award, _pinned(current, catalogue)),
+        total=None if terms.import_cap is None else max(terms.import_cap - ledger.imported, Fraction(0)),
+        by_level={
+            level: max(cap - ledger.imported_by_level.get(level, Fraction(0)), Fraction(0))
+            for level, cap in terms.import_cap_by_level.items()
+        },
+        slots=tuple(slot for slot in award.slots if slot not in ledger.slots_filled),
+        course_has_a_grant=completion.course in ledger.granted_courses,
+    )
+
+
+def _decided(
+    learner: Learner, completion_id: UUID, enrolment: Enrolment, catalogue: Catalogue
+) -> tuple[AwardVersion, Decision]:
+    """The enrolment's award, and the claim's current decision."""
     award = catalogue.award(enrolment.award)
     current = learner.decision_on(completion_id, enrolment)
     if award is None or current is None:
         raise LookupError(f"no decision on {completion_id} for {enrolment.enrolment_id}")
-    completion = learner.completions[completion_id]
-    ledger = ledger_of(grant for grant in learner.grants_of(enrolment) if grant != current.grant)
-    return _rooms(completion, award, ledger, _source(completion, award, _pinned(current, catalogue)))
+    return award, current
 
 
 def officer_decided(learner: Learner, ruling: Ruling, catalogue: Catalogue, change: Change) -> Decision:
@@ -98,27 +115,23 @@ def officer_decided(learner: Learner, ruling: Ruling, catalogue: Catalogue, chan
     The claim must have a decision. Raises CannotRule.
     """
     enrolment = learner.enrolments[ruling.enrolment_id]
-    award = catalogue.award(enrolment.award)
-    current = learner.decision_on(ruling.completion_id, enrolment)
-    if award is None or current is None:
-        raise LookupError(f"no decision on {ruling.completion_id} for {ruling.enrolment_id}")
+    award, current = _decided(learner, ruling.completion_id, enrolment, catalogue)
     completion = learner.completions[ruling.completion_id]
-    deciding = Deciding(learner, enrolment, award, catalogue, change)
-    before = deciding.ledger()
-    former = current.grant
-    if former is not None:
-        learner.withdraw(former)
-    pinned = _pinned(current, catalogue)
-    source = _source(completion, award, pinned)
-    objections = _objections(ruling, completion, award, _rooms(completion, award, deciding.ledger(), source))
+    rooms = rooms_for(learner, ruling.completion_id, enrolment, catalogue)
+    objections = _objections(ruling, completion, award, rooms)
     if enrolment.is_closed(change.today) and not ruling.on_appeal:
         objections.append(Objection("enrolment", enrolment.reference, "an enrolment that is open, or an appeal"))
     if objections:
         raise CannotRule(objections)
+    deciding = Deciding(learner, enrolment, award, catalogue, change)
+    before = deciding.ledger()
+    former, pinned = current.grant, _pinned(current, catalogue)
+    if former is not None:
+        learner.withdraw(former)
     grant = _grant(ruling, completion, award, current, pinned, learner)
     if grant is not None:
         learner.post(grant)
-    decision = _decision(ruling, completion, enrolment, deciding, current, grant, source, pinned)
+    decision = _decision(ruling, completion, enrolment, deciding, current, grant, rooms.source, pinned)
     learner.make([Made(decision, change.cause, catalogue.number, None)])
     others = [one for one in former.completions if one != completion.completion_id] if former else []
     opened = dict.fromkeys(others, change.cause)
@@ -139,21 +152,6 @@ def _source(completion: Completion, award: AwardVersion, pinned: AgreementVersio
     if pinned.ratios is not None:
         return completion.credits * pinned.ratios[completion.framework, award.framework]
     return completion.credits * pinned.terms[award.framework].credit_ratio
-
-
-def _rooms(completion: Completion, award: AwardVersion, ledger: model.Ledger, source: Fraction) -> Rooms:
-    """The rooms on a ledger without the claim's former grant."""
-    terms = award.terms
-    return Rooms(
-        source=source,
-        total=None if terms.import_cap is None else max(terms.import_cap - ledger.imported, Fraction(0)),
-        by_level={
-            level: max(cap - ledger.imported_by_level.get(level, Fraction(0)), Fraction(0))
-            for level, cap in terms.import_cap_by_level.items()
-        },
-        slots=tuple(slot for slot in award.slots if slot not in ledger.slots_filled),
-        course_has_a_grant=completion.course in ledger.granted_courses,
-    )
 
 
 def _objections(ruling: Ruling, completion: Completion, award: AwardVersion, rooms: Rooms) -> list[Objection]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from chassis.clock import day_of
 from chassis.database import Connection, columns
 from contracts.ids import decision_id, grant_id
 from contracts.learner_record_award_progress import AwardProgressChanged
@@ -145,11 +146,6 @@ def _completion(row: Any, zone: ZoneInfo) -> Completion:
         claimable_from=row["claimable_from"],
         claimable_on=day_of(row["claimable_from"], zone),
     )
-
-
-def day_of(instant: datetime, zone: ZoneInfo) -> date:
-    """The day of an instant in the consortium's time zone (ADR 17)."""
-    return instant.astimezone(zone).date()
 
 
 def _fraction(number: Decimal | None) -> Fraction | None:
