@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -13,7 +12,7 @@ import httpx
 from client.session import Connection
 from deploy.demo.people import consortium
 from deploy.demo.publishing import Doors, publish_consortium
-from deploy.local.issuer import Signer, kept_key
+from deploy.local.issuer import signer_of
 from deploy.local.system import System
 
 TODAY: Final[date] = datetime.now(UTC).date()
@@ -99,8 +98,7 @@ class Whole:
         self, service: str, role: str, *, member: str | None = None, code: int | str | None = None
     ) -> AsyncIterator[httpx.AsyncClient]:
         """A client of one of the services, signed in as a person: a member's staff, or the learner of a code."""
-        issuer = self.system.environment("issuer")
-        signer = Signer(issuer["OIDC_ISSUER"], key=kept_key(Path(issuer["ISSUER_STATE"])))
+        signer = signer_of(self.system.environment("issuer"))
         subject = f"{role} of {member}" if code is None else f"learner {code}"
         claims = {"sub": subject, "member": member, "roles": [role]}
         if code is not None:

@@ -37,11 +37,12 @@ class NotSettled(Exception):
     """The decisions of the demo were not all there in time."""
 
 
-async def _fetch(system: System, service: str, sql: str) -> list[asyncpg.Record]:
+async def fetch(system: System, service: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
+    """Ask a service's database (`learner-record` …), under the service's own role."""
     url = system.environment(f"{service}-api")["SERVICE_DATABASE_URL"]
     connection = await asyncpg.connect(url)
     try:
-        return list(await connection.fetch(sql))
+        return list(await connection.fetch(sql, *arguments))
     finally:
         await connection.close()
 
@@ -50,10 +51,10 @@ async def settled(system: System, *, within: float) -> None:
     """Wait until every claim of the demo has its first decision on the record. Raises NotSettled."""
     ends_at = time.monotonic() + within
     while True:
-        accepted = len(await _fetch(system, "provider", COMPLETIONS))
-        arrived = len(await _fetch(system, "learner-record", COMPLETIONS))
-        wanted = (await _fetch(system, "learner-record", CLAIMS))[0][0]
-        there = len(await _fetch(system, "learner-record", VISIBLE))
+        accepted = len(await fetch(system, "provider", COMPLETIONS))
+        arrived = len(await fetch(system, "learner-record", COMPLETIONS))
+        wanted = (await fetch(system, "learner-record", CLAIMS))[0][0]
+        there = len(await fetch(system, "learner-record", VISIBLE))
         if arrived >= accepted and there >= wanted:
             return
         if time.monotonic() > ends_at:
@@ -64,15 +65,15 @@ async def settled(system: System, *, within: float) -> None:
 async def table(system: System) -> Table:
     """Completions, decisions by state, and how long it took until they could be seen."""
     accepted: dict[UUID, datetime] = {
-        row["completion_id"]: row["accepted_at"] for row in await _fetch(system, "provider", COMPLETIONS)
+        row["completion_id"]: row["accepted_at"] for row in await fetch(system, "provider", COMPLETIONS)
     }
     seconds = sorted(
         (row["updated_at"] - accepted[row["completion_id"]]).total_seconds()
-        for row in await _fetch(system, "learner-record", VISIBLE)
+        for row in await fetch(system, "learner-record", VISIBLE)
     )
     shown = Table(title="What just happened", title_justify="left", show_header=False, box=None, padding=(0, 2))
     shown.add_row("completions accepted", str(len(accepted)))
-    for row in await _fetch(system, "recognition", DECISIONS_BY_STATE):
+    for row in await fetch(system, "recognition", DECISIONS_BY_STATE):
         shown.add_row(f"decisions {row['state']}", str(row["n"]))
     shown.add_row(
         "published → on the record",

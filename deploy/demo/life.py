@@ -13,16 +13,16 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-import asyncpg
 import httpx
 import orjson
 from rich.table import Table
 
 from client.session import Connection
 from contracts.ids import appeal_id, completion_id, enrolment_id
+from deploy.demo.figures import fetch
 from deploy.demo.people import Document, consortium
-from deploy.demo.publishing import DemoRefused, Doors
-from deploy.local.issuer import Signer, kept_key
+from deploy.demo.publishing import DemoRefused, Doors, accepted, put
+from deploy.local.issuer import signer_of
 from deploy.local.system import System
 
 WITHIN: Final = 20.0
@@ -43,8 +43,7 @@ class Life:
 
     def __init__(self, system: System, doors: Doors) -> None:
         self._system = system
-        issuer = system.environment("issuer")
-        self._signer = Signer(issuer["OIDC_ISSUER"], key=kept_key(Path(issuer["ISSUER_STATE"])))
+        self._signer = signer_of(system.environment("issuer"))
         self._doors = doors
         self._today = datetime.now(UTC).date()
         self._offered = consortium()
@@ -87,7 +86,7 @@ class Life:
         async with self._as("glenmore", "registry", self._doors.learner_record) as registry:
             reference = quote(self._reference(code, "glenmore:pgcert-data"))
             etag = (await _get(registry, f"/progress/{reference}")).headers["ETag"]
-            conferral = await _put(registry, f"/conferrals/{reference}", {}, {"If-Match": etag})
+            conferral = await put(registry, f"/conferrals/{reference}", {}, {"If-Match": etag})
         used = await self._state(code, "northbridge", law, "DECLINED")
         self._note(
             "the registry confers the award", f"{len(conferral['completions'])} completions are used; elsewhere {used}"
@@ -111,16 +110,16 @@ class Life:
         for course in courses:
             await self._publish(code, course)
         last = Claim(self._completion_id(code, courses[-1]), enrolled)
-        before = await self._one_of(code, "eastmoor", last, "INCOMPLETE", "DECLINED", "RECOGNISED")
+        before = await self._state(code, "eastmoor", last, "INCOMPLETE", "DECLINED", "RECOGNISED")
         wanted = [str(last.completion)]
         async with self._learner(code) as learner:
-            await _put(learner, f"/record/choices/{enrolled}", {"completions": wanted})
+            await put(learner, f"/record/choices/{enrolled}", {"completions": wanted})
         after = await self._state(code, "eastmoor", last, "RECOGNISED")
         self._note("more than fits: the learner chooses what comes first", f"{before} → {after}")
         async with self._learner(code) as learner:
             question = {"learning_opportunity": {"id": "eastmoor:responsible-ai"}}
             answer = await learner.post("/record/preview", json=question)
-            counts = [one for one in _checked(answer).json()["would_count"] if one["state"] == "RECOGNISED"]
+            counts = [one for one in accepted(answer).json()["would_count"] if one["state"] == "RECOGNISED"]
         self._note(
             "the learner asks where a course on AI would count",
             f"in full in {_many(len(counts), 'award')} of the consortium",
@@ -134,7 +133,7 @@ class Life:
         entry = await self._entry(code, "northbridge", claim)
         async with self._learner(code) as learner:
             statement = {"statement": "The course was about the statistics of data in tables."}
-            await _put(learner, f"/record/appeals/{entry['decision_id']}", statement)
+            await put(learner, f"/record/appeals/{entry['decision_id']}", statement)
         identity = appeal_id(UUID(entry["decision_id"]))
         async with self._as("northbridge", "officer", self._doors.recognition) as officer:
 
@@ -148,7 +147,7 @@ class Life:
                 "recognise": [{"slot": "ELECTIVE", "credits": "6", "level": 4}],
                 "reasons": "The syllabus shows more than office skills.",
             }
-            await _put(officer, f"/appeals/{identity}/decision", ruling, {"If-Match": found.headers["ETag"]})
+            await put(officer, f"/appeals/{identity}/decision", ruling, {"If-Match": found.headers["ETag"]})
         after = await self._state(code, "northbridge", claim, "PARTIAL", "RECOGNISED")
         self._note("a learner appeals, and an officer upholds it", f"{before} → {after}")
 
@@ -160,7 +159,7 @@ class Life:
         self._note("a learner exports everything that is held", f"{_many(rows, 'row')} of {len(held)} services")
         async with self._doors.at(self._doors.learner_record, "consortium").open() as consortium_office:
             asked = {"identifier": self._esi(code), "why": "The learner asked for it."}
-            _checked(await consortium_office.post("/erasures", json=asked))
+            accepted(await consortium_office.post("/erasures", json=asked))
         try:
             await self._publish(code, "eastmoor:data-stories")
         except DemoRefused:
@@ -185,17 +184,13 @@ class Life:
         async with self._doors.at(self._doors.provider, "consortium").open() as http:
             etag = (await _get(http, f"/members/{member}")).headers["ETag"]
             body = {**self._offered["members"][member], "suspensions": periods}
-            await _put(http, f"/members/{member}", body, {"If-Match": etag})
+            await put(http, f"/members/{member}", body, {"If-Match": etag})
         await self._is_known(member, bool(periods))
 
     async def _is_known(self, member: str, suspended: bool) -> None:
         async def there() -> bool:
-            url = self._system.environment("recognition-api")["SERVICE_DATABASE_URL"]
-            connection = await asyncpg.connect(url)
-            try:
-                known = await connection.fetchval("SELECT suspensions FROM member WHERE member_id = $1", member)
-            finally:
-                await connection.close()
+            suspensions = "SELECT suspensions FROM member WHERE member_id = $1"
+            [(known,)] = await fetch(self._system, "recognition", suspensions, member)
             return bool(orjson.loads(known)) is suspended
 
         await _eventually(there, f"recognition hears of {member}'s suspension")
@@ -221,8 +216,8 @@ class Life:
         draft |= {"version": 2, "minimum_mark": 40, "denied_courses": []}
         path = f"/agreements/{draft['id']}/drafts/2"
         async with self._as("northbridge", "registry", self._doors.recognition) as registry:
-            await _put(registry, path, draft, {"If-None-Match": "*"})
-            would = _checked(await registry.post(f"{path}/backtest", json={})).json()
+            await put(registry, path, draft, {"If-None-Match": "*"})
+            would = accepted(await registry.post(f"{path}/backtest", json={})).json()
             gaps = (await _get(registry, "/agreements/gaps")).json()["items"]
         self._note(
             "a registry backtests a milder version of an agreement",
@@ -260,7 +255,7 @@ class Life:
             "opened_on": (self._today - timedelta(days=30)).isoformat(),
         }
         async with self._doors.at(self._doors.learner_record, f"{member}-system").open() as http:
-            await _put(http, f"/enrolments/{quote(reference)}", body)
+            await put(http, f"/enrolments/{quote(reference)}", body)
         return enrolment_id(member, reference)
 
     async def _publish(self, code: str, course: str, revision: int = 1, **fields: Any) -> UUID:
@@ -280,7 +275,7 @@ class Life:
             "identity_verified_at_assessment": True,
         } | fields
         async with self._doors.at(self._doors.provider, f"{provider}-system").open() as http:
-            await _put(http, f"/completions/{quote(self._reference(code, course))}", body)
+            await put(http, f"/completions/{quote(self._reference(code, course))}", body)
         return self._completion_id(code, course)
 
     async def _officer(self, claim: Claim, *, credits_: str, level: int) -> str:
@@ -292,13 +287,10 @@ class Life:
         }
         async with self._as("glenmore", "officer", self._doors.recognition) as officer:
             etag = (await _get(officer, path)).headers["ETag"]
-            made = await _put(officer, f"{path}/decision", ruling, {"If-Match": etag})
+            made = await put(officer, f"{path}/decision", ruling, {"If-Match": etag})
         return str(made["state"])
 
     async def _state(self, code: str, member: str, claim: Claim, *wanted: str) -> str:
-        return await self._one_of(code, member, claim, *wanted)
-
-    async def _one_of(self, code: str, member: str, claim: Claim, *wanted: str) -> str:
         async def there() -> str | None:
             entry = await self._entry(code, member, claim)
             return entry["state"] if entry and entry["state"] in wanted and not entry["is_being_decided"] else None
@@ -344,19 +336,8 @@ def _many(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _checked(response: httpx.Response) -> httpx.Response:
-    if not response.is_success:
-        request = response.request
-        raise DemoRefused(f"{request.method} {request.url.path} answered {response.status_code}: {response.text[:500]}")
-    return response
-
-
 async def _get(http: httpx.AsyncClient, path: str) -> httpx.Response:
-    return _checked(await http.get(path))
-
-
-async def _put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
-    return _checked(await http.put(path, json=body, headers=headers or {})).json()
+    return accepted(await http.get(path))
 
 
 async def _eventually(look: Callable[[], Awaitable[Found | None]], what: str) -> Found:

@@ -39,12 +39,12 @@ async def publish_consortium(document: Document, doors: Doors) -> None:
     """Members by the consortium; learning opportunities by their members; awards and agreements approved by theirs."""
     async with doors.at(doors.provider, "consortium").open() as http:
         for member, body in document["members"].items():
-            await _put(http, f"/members/{member}", body, {"If-None-Match": "*"})
+            await put(http, f"/members/{member}", body, {"If-None-Match": "*"})
     for member, about in document["members"].items():
         async with doors.at(doors.provider, f"{member}-system").open() as http:
             for course, offered in document["learning_opportunities"].items():
                 if course.startswith(f"{member}:"):
-                    await _put(http, f"/learning-opportunities/{quote(course)}", _in_full(course, offered, about))
+                    await put(http, f"/learning-opportunities/{quote(course)}", _in_full(course, offered, about))
     for stated in (*document["awards"], *document["agreements"]):
         await publish_document(_as_json(stated), doors)
 
@@ -54,7 +54,7 @@ async def publish_document(document: Any, doors: Doors) -> None:
     await approve_document(document, doors)
     path, members = _home(document)
     async with doors.at(doors.recognition, f"{members[0]}-system").open() as http:
-        await _put(http, path, document)
+        await put(http, path, document)
 
 
 async def approve_document(document: Any, doors: Doors) -> None:
@@ -65,7 +65,7 @@ async def approve_document(document: Any, doors: Doors) -> None:
     path, members = _home(document)
     draft = f"{path}/drafts/{document['version']}"
     async with doors.at(doors.recognition, f"{members[0]}-system").open() as http:
-        drafted = await _put(http, draft, document, {"If-None-Match": "*"})
+        drafted = await put(http, draft, document, {"If-None-Match": "*"})
     for member in members:
         async with doors.at(doors.recognition, f"{member}-system").open() as http:
             await _put_when_known(http, f"{draft}/approval", {"document_hash": drafted["document_hash"]})
@@ -134,11 +134,19 @@ async def _put_when_known(http: httpx.AsyncClient, path: str, body: Any) -> None
     attempts = stamina.retry_context(on=DemoRefused, attempts=None, timeout=CATALOGUE_ARRIVES_WITHIN, wait_max=0.5)
     async for attempt in attempts:
         with attempt:
-            await _put(http, path, body)
+            await put(http, path, body)
 
 
-async def _put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
-    response = await http.put(path, json=body, headers=headers or {})
+async def put(http: httpx.AsyncClient, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+    """PUT a document, and give the answer. Raises DemoRefused."""
+    return accepted(await http.put(path, json=body, headers=headers or {})).json()
+
+
+def accepted(response: httpx.Response) -> httpx.Response:
+    """The answer, where it says that all is well. Raises DemoRefused."""
     if response.status_code not in (200, 201):
-        raise DemoRefused(f"PUT {path} answered {response.status_code}: {response.text[:1000]}")
-    return response.json()
+        request = response.request
+        raise DemoRefused(
+            f"{request.method} {request.url.path} answered {response.status_code}: {response.text[:1000]}"
+        )
+    return response

@@ -153,6 +153,11 @@ def kept_key(folder: Path) -> ECKey:
     return ECKey.import_key({**key.as_dict(private=True), "kid": key.thumbprint()})
 
 
+def signer_of(environment: Mapping[str, str]) -> "Signer":
+    """The signer of the issuer that runs with this environment, for whoever acts for its people without a browser."""
+    return Signer(environment["OIDC_ISSUER"], key=kept_key(Path(environment["ISSUER_STATE"])))
+
+
 def claims_of(entry: Person | Client) -> dict[str, Any]:
     """What an access token says of a person, or of a client acting for itself."""
     claims: dict[str, Any] = {"sub": entry.id, "member": entry.member, "roles": [role.value for role in entry.roles]}
