@@ -47,6 +47,8 @@ class State:
     cause: str | None = None
     """What stands in its way."""
     starts: int = 0
+    starts_in_vain: int = 0
+    """Of these: those since it was last ready."""
     exit_code: int | None = None
     """Of its last process that ended; negative for the signal that ended it."""
     ready_after: float | None = None
@@ -205,7 +207,10 @@ class Supervisor:
         with (self.plan.folder / "logs" / f"{unit.name}.log").open("ab") as log:
             process = processes.start(command, log)
         known = processes.identify(process.pid)
-        self._change(unit, "starting", process=known, starts=self._states[unit.name].starts + 1)
+        before = self._states[unit.name]
+        self._change(
+            unit, "starting", process=known, starts=before.starts + 1, starts_in_vain=before.starts_in_vain + 1
+        )
         async with _end_of(process.pid) as ended:
             watch = asyncio.create_task(self._watch(unit))
             await ended.wait()
@@ -224,7 +229,7 @@ class Supervisor:
             phase = self._states[unit.name].phase
             if trouble is None:
                 failures = 0
-                self._change(unit, "ready", ready_after=self._ready_after(unit))
+                self._change(unit, "ready", starts_in_vain=0, ready_after=self._ready_after(unit))
             else:
                 failures += 1
                 if phase == "starting":

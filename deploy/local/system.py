@@ -18,7 +18,7 @@ from deploy.local.processes import Identity
 from deploy.local.supervisor import State
 from deploy.local.units import COMPOSE_FILE, ROOT, Plan
 
-# A unit that has been started this often without being ready has a fault that no further start will cure.
+# A unit that has been started this often since it was last ready has a fault that no further start will cure.
 _HOPELESS = 6
 _MARGIN = 15.0
 """Seconds beyond the longest time a unit may take to end."""
@@ -129,7 +129,7 @@ class System:
             if states and not waiting:
                 return
             for name, state in waiting.items():
-                if state.phase == "failed" or (state.phase == "starting" and state.starts >= _HOPELESS):
+                if state.phase == "failed" or (state.phase == "starting" and state.starts_in_vain >= _HOPELESS):
                     raise NotReady(f"{name}: {state.cause}\n{self.log(name)[-2000:]}")
             if until():
                 raise NotReady((self.folder / "supervisor.log").read_text()[-4000:])

@@ -164,11 +164,19 @@ class Life:
         return found
 
     async def confers(self, award_id: str, read: httpx.Response) -> httpx.Response:
-        """Confer the award on the progress that was read."""
+        """Confer the award on the progress that was read; where it went on meanwhile, on what it is then."""
         member, _, code = award_id.partition(":")
-        async with self.whole.at("learner-record-api", f"{member}-system") as http:
-            headers = {"If-Match": read.headers["ETag"]}
-            return await http.put(f"/conferrals/{self.code}-{code}", json={}, headers=headers)
+        headers = {"If-Match": read.headers["ETag"]}
+
+        async def answered() -> httpx.Response | None:
+            async with self.whole.at("learner-record-api", f"{member}-system") as http:
+                response = await http.put(f"/conferrals/{self.code}-{code}", json={}, headers=headers)
+            headers["If-Match"] = response.headers.get("ETag", headers["If-Match"])
+            return None if response.status_code == 412 else response
+
+        found = await soon(answered, f"{award_id} is conferred, or refused")
+        assert found is not None
+        return found
 
     @asynccontextmanager
     async def learner(self) -> AsyncIterator[httpx.AsyncClient]:
