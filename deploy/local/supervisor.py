@@ -48,7 +48,7 @@ class State:
     """What stands in its way."""
     starts: int = 0
     starts_in_vain: int = 0
-    """Of these: those since it was last ready."""
+    """Of these: those since a check last found it ready."""
     exit_code: int | None = None
     """Of its last process that ended; negative for the signal that ended it."""
     ready_after: float | None = None
@@ -229,7 +229,9 @@ class Supervisor:
             phase = self._states[unit.name].phase
             if trouble is None:
                 failures = 0
-                self._change(unit, "ready", starts_in_vain=0, ready_after=self._ready_after(unit))
+                # Nobody knows of a unit without a check whether it is: it may end at once, again and again.
+                in_vain = self._states[unit.name].starts_in_vain if unit.trouble is None else 0
+                self._change(unit, "ready", starts_in_vain=in_vain, ready_after=self._ready_after(unit))
             else:
                 failures += 1
                 if phase == "starting":

@@ -18,7 +18,7 @@ from deploy.local.processes import Identity
 from deploy.local.supervisor import State
 from deploy.local.units import COMPOSE_FILE, ROOT, Plan
 
-# A unit that has been started this often since it was last ready has a fault that no further start will cure.
+# A unit that has been started this often since it was last found ready has a fault that no further start will cure.
 _HOPELESS = 6
 _MARGIN = 15.0
 """Seconds beyond the longest time a unit may take to end."""
