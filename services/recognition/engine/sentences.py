@@ -36,8 +36,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "WORKLOAD_INCONSISTENT": "Its {hours} hours do not suit its credits: between {lowest} and {highest} hours are "
     "expected.",
     "OUTSIDE_CMF_SIZE": "The agreement takes microcredentials of {lowest} to {highest} hours, and this has {hours}.",
-    "EXPLICITLY_DENIED": "The agreement recognises every course but those it lists, and it lists {course}: {reason}",
-    "EXPLICITLY_DENIED.bare": "The agreement recognises every course but those it lists, and it lists {course}.",
+    "EXPLICITLY_DENIED": "The agreement names {course} as a course that it does not recognise: {reason}",
+    "EXPLICITLY_DENIED.bare": "The agreement names {course} as a course that it does not recognise.",
     "EXCLUDED_COMPONENT": "The agreement leaves out components that are studied at the awarding member, and it names "
     "{course} as one.",
     "AWAITING_RESULT": "The result is still {result}; once it is {required} the claim is decided by itself.",
