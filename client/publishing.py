@@ -74,12 +74,16 @@ class NotConcord(Exception):
 
 @dataclass(frozen=True)
 class Observer:
-    """Who is told: of every refused row, of warnings, of progress in bytes of the file, and why there is none."""
+    """Who is told: of every refused row, of warnings, of progress in bytes of the file, and why there is none.
+
+    `on_answer` gets every row that was sent with its answer as it came.
+    """
 
     on_refused: Callable[[Refused], None]
     on_warning: Callable[[int, str], None] = field(default=lambda _line, _text: None)
     on_progress: Callable[[int, Summary], None] = field(default=lambda _bytes, _summary: None)
     on_trouble: Callable[[str], None] = field(default=lambda _cause: None)
+    on_answer: Callable[[Row, dict[str, Any]], None] = field(default=lambda _row, _answer: None)
 
 
 async def publish(
@@ -293,13 +297,15 @@ class _Sender:
         return str(error)
 
     def _note(self, row: Row, answer: dict[str, Any]) -> None:
+        self._observer.on_answer(row, answer)
         if answer["status"] == httpx.codes.CREATED:
             self._summary.accepted += 1
         elif answer["status"] == httpx.codes.OK:
             self._summary.known += 1
         else:
             detail = answer.get("detail") or answer.get("title") or f"status {answer['status']}"
-            self._refuse(Refused(row.number, answer.get("reference"), detail, tuple(answer.get("errors") or ())))
+            name = answer.get("reference") or answer.get("learning_opportunity_id")
+            self._refuse(Refused(row.number, name, detail, tuple(answer.get("errors") or ())))
         for warning in answer.get("warnings") or ():
             self._summary.warnings += 1
             self._observer.on_warning(row.number, warning)

@@ -30,7 +30,7 @@ class Row:
     learner: str
     """The learner's identifier, however it is spelt in capitals; empty where it cannot be read."""
     references: tuple[str, ...] = ()
-    """What else ties it to other rows: its own reference, and the member's reference of the learner."""
+    """What else ties it to other rows: its own reference or id, and the member's reference of the learner."""
     size: int = 0
     """Bytes that it takes in the file, with its line end and the blank lines before it."""
 
@@ -95,7 +95,7 @@ def _names_in(text: bytes) -> tuple[str, tuple[str, ...]]:
     row = document if isinstance(document, dict) else {}
     learner = row["learner"] if isinstance(row.get("learner"), dict) else {}
     identifier = learner.get("identifier")
-    stated = {"reference": row.get("reference"), "learner": learner.get("reference")}
+    stated = {"reference": row.get("reference"), "id": row.get("id"), "learner": learner.get("reference")}
     references = tuple(f"{kind} {name}" for kind, name in stated.items() if isinstance(name, str))
     # Identifiers are compared without regard to case, so the same learner may be spelt in two ways.
     return identifier.casefold() if isinstance(identifier, str) else "", references

@@ -1,0 +1,60 @@
+"""The options that commands share: which file, where Concord is, who you are, and for how long it is tried."""
+
+from typing import Annotated, Final
+
+import httpx
+import typer
+
+from client.session import Connection
+
+_YOU: Final = "Who you are"
+
+Patience = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="How long to keep trying where Concord does not answer.")
+]
+Issuer = Annotated[
+    str, typer.Option(envvar="CONCORD_ISSUER", metavar="URL", help="The OIDC issuer's address.", rich_help_panel=_YOU)
+]
+ClientId = Annotated[
+    str,
+    typer.Option(envvar="CONCORD_CLIENT_ID", metavar="ID", help="Your system's client there.", rich_help_panel=_YOU),
+]
+ClientSecret = Annotated[
+    str,
+    typer.Option(
+        envvar="CONCORD_CLIENT_SECRET",
+        metavar="SECRET",
+        help="Its secret; safer in the variable.",
+        rich_help_panel=_YOU,
+    ),
+]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="CONCORD_TOKEN", metavar="TOKEN", help="A token, instead of the three above.", rich_help_panel=_YOU
+    ),
+]
+
+
+def connection(url: str, issuer: str, client_id: str, client_secret: str, token: str) -> Connection:
+    """The connection that the options describe; raises BadParameter where they do not describe one."""
+    if not token and not (issuer and client_id and client_secret):
+        raise typer.BadParameter(
+            "say who you are: set CONCORD_TOKEN, or CONCORD_ISSUER, CONCORD_CLIENT_ID and CONCORD_CLIENT_SECRET"
+        )
+    token = token.strip()
+    if not token.isascii() or not token.isprintable():
+        raise typer.BadParameter("this is no token", param_hint="--token")
+    for option, address in (("--url", url), ("--issuer", issuer)):
+        if address or option == "--url":
+            _must_be_address(option, address)
+    return Connection(url, issuer, client_id, client_secret, token)
+
+
+def _must_be_address(option: str, address: str) -> None:
+    try:
+        parsed = httpx.URL(address)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise typer.BadParameter(f"{address!r} is no address such as https://concord.example", param_hint=option)
