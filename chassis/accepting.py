@@ -47,6 +47,14 @@ class Accepted(Generic[Stored]):
 Answer: TypeAlias = Accepted[Stored] | Problem
 
 
+class _TakenBack(Exception, Generic[Stored]):
+    """The end of a dry run: what it did is rolled back, and the answers remain."""
+
+    def __init__(self, answers: list[Answer[Stored]]) -> None:
+        self.answers = answers
+        super().__init__()
+
+
 def known_or_contradicting(
     sent: int, body_hash: str, stored: Mapping[int, Stored], answer_of: Callable[[Stored], Mapping[str, Any]]
 ) -> Answer[Stored] | None:
@@ -103,17 +111,19 @@ class Accepting(ABC, Generic[Document, Stored]):
         self._scheme = scheme
 
     async def __call__(
-        self, member: str, rows: Sequence[Row[Document]], traceparent: str | None
+        self, member: str, rows: Sequence[Row[Document]], traceparent: str | None, *, dry_run: bool = False
     ) -> list[Answer[Stored]]:
         """Accept what can be accepted, in order, and answer every row; a refused row does not touch the others.
 
-        Raises database errors. After one the rows may or may not be stored; sending them again is harmless.
+        With `dry_run` all is done as ever, rows on those before them included, and then rolled back: the answers say
+        what would have been. Raises database errors. After one the rows may or may not be stored; sending them again is
+        harmless.
         """
         judged = [self._judge(member, row) for row in rows]
         claims = [one for one in judged if not isinstance(one, Problem)]
         if not claims:
             return [one for one in judged if isinstance(one, Problem)]
-        answers = iter(await self._settle(member, claims, traceparent))
+        answers = iter(await self._settle(member, claims, traceparent, dry_run=dry_run))
         crash_point(f"{self.service}_after_commit")
         return [one if isinstance(one, Problem) else next(answers) for one in judged]
 
@@ -137,15 +147,20 @@ class Accepting(ABC, Generic[Document, Stored]):
         return Claim(self.id_of(member, row.reference), row.reference, row.document, learner, body_hash)
 
     async def _settle(
-        self, member: str, claims: Sequence[Claim[Document]], traceparent: str | None
+        self, member: str, claims: Sequence[Claim[Document]], traceparent: str | None, *, dry_run: bool
     ) -> list[Answer[Stored]]:
         async def work(connection: Connection) -> list[Answer[Stored]]:
             await lock_learners(connection, (claim.learner.learner_id for claim in claims))
-            return await self.settle(connection, member, claims, traceparent)
+            answers = await self.settle(connection, member, claims, traceparent)
+            if dry_run:
+                raise _TakenBack(answers)
+            return answers
 
         for attempt in range(1, TRIES + 1):
             try:
                 return await in_transaction(self._pool, work)
+            except _TakenBack as taken_back:
+                return taken_back.answers
             except asyncpg.UniqueViolationError:
                 # Somebody sent the same reference, or named the same learner's reference, with another identifier at
                 # the same instant: another learner's lock. The next try sees what they stored.

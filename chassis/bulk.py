@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
+from fastapi import Query
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +22,16 @@ MOST_BYTES: Final = 4 * 1024 * 1024
 LINES_AT_A_STRETCH: Final = 50
 NDJSON: Final = "application/x-ndjson"
 
+DRY_RUN_HEADER: Final = "Concord-Dry-Run"
+DryRun = Annotated[
+    bool,
+    Query(
+        description="Check everything and store nothing: each line is answered as it would have been, also where it "
+        "depends on lines before it in this request. What another dry run was sent does not count."
+    ),
+]
+"""The type of a bulk request's parameter: `dry_run: DryRun = False`."""
+
 
 async def answer_one(accept: Accepting[Document, Stored], member: str, reference: str, document: Document) -> Response:
     """Accept a document: 201 where the revision is new, 200 where it is stored already. Raises the Problem else."""
@@ -36,19 +47,28 @@ def bulk_body(line: type[Line]) -> Callable[[Request], Awaitable[bytes]]:
     return raw_body(NDJSON, limit=MOST_BYTES, description=description, model=line)
 
 
-def answered_by_line(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that answers line by line: `model` is an accepted line's answer."""
+def answered_by_line(model: type[BaseModel], *, dry_run: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers line by line: `model` is an accepted line's answer.
+
+    `dry_run` says that the route has that parameter.
+    """
     problem = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
     schema = {"anyOf": [model.model_json_schema(), problem]}
     description = "An answer of this schema for each line, in their order."
-    return {200: {"content": {NDJSON: {"schema": schema}}, "description": description}}
+    answer: dict[str, Any] = {"content": {NDJSON: {"schema": schema}}, "description": description}
+    if dry_run:
+        stated = {"schema": {"const": "true"}, "description": "Stands on the answer to a dry run: nothing is stored."}
+        answer["headers"] = {DRY_RUN_HEADER: stated}
+    return {200: answer}
 
 
-async def answer_lines(accept: Accepting[Any, Stored], member: str, model: type[Line], content: bytes) -> Response:
+async def answer_lines(
+    accept: Accepting[Any, Stored], member: str, model: type[Line], content: bytes, *, dry_run: bool = False
+) -> Response:
     """Accept what can be read of the lines, as documents of `model`, and answer each in its order.
 
-    Blank lines are none; 413 for more than 1,000. A line that is refused is a problem with its own status, and with
-    its reference as far as that can be read.
+    With `dry_run` nothing is stored, and a header says so. Blank lines are none; 413 for more than 1,000. A line that
+    is refused is a problem with its own status, and with its reference as far as that can be read.
     """
     lines = [line for line in content.split(b"\n") if line.strip()]
     if len(lines) > MOST_LINES:
@@ -66,10 +86,11 @@ async def answer_lines(accept: Accepting[Any, Stored], member: str, model: type[
         else:
             rows.append(Row(document.reference, document))
             read.append(rows[-1])
-    answers = iter(await accept(member, rows, telemetry.current_traceparent()))
+    answers = iter(await accept(member, rows, telemetry.current_traceparent(), dry_run=dry_run))
     return Response(
         b"".join(one if isinstance(one, bytes) else _line(accept, one.reference, next(answers)) for one in read),
         media_type=NDJSON,
+        headers={DRY_RUN_HEADER: "true"} if dry_run else None,
     )
 
 
