@@ -6,8 +6,6 @@ a row that was accepted before answers 200 (ADR 12).
 """
 
 import asyncio
-import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from client.patience import GaveUp, NoAnswer, NotConcord, insist, must_be_answered
 from client.rows import LARGEST_ROW, Row
 
 __all__ = ["GaveUp", "NotConcord", "Observer", "Refused", "Row", "Summary", "publish"]
@@ -30,12 +29,6 @@ MOST_BYTES_HELD: Final = 2 * LANES * MOST_BYTES
 """Rows, and their bytes, that are read and not answered yet."""
 
 NDJSON: Final = "application/x-ndjson"
-TRY_AGAIN: Final = frozenset({408, 425, 429, 502, 503, 504})
-"""Answers to a whole request that another try may cure."""
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
-LONGEST_RETRY_AFTER: Final = 60.0
-REQUEST_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +55,6 @@ class Summary:
     def answered(self) -> int:
         """Rows with an answer of any kind."""
         return self.accepted + self.known + self.refused
-
-
-class GaveUp(Exception):
-    """No answer came for too long; the rows without one may or may not have been accepted."""
-
-
-class NotConcord(Exception):
-    """What answers at this address is no bulk endpoint."""
 
 
 @dataclass(frozen=True)
@@ -201,14 +186,6 @@ class _Lanes:
         self._changed.set()
 
 
-class _NoAnswer(Exception):
-    """An answer that is not whole, or says to come again: after so many seconds at the earliest."""
-
-    def __init__(self, cause: str, after: float = 0.0) -> None:
-        self.after = after
-        super().__init__(cause)
-
-
 class _Sender:
     """Delivers requests and counts what became of their rows."""
 
@@ -250,24 +227,16 @@ class _Sender:
 
     async def _insist(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """The answers to the rows of one request, asked for until they come or patience ends."""
-        ends_at = time.monotonic() + self._patience
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                return await self._ask(rows, min(REQUEST_SECONDS, max(ends_at - time.monotonic(), 1.0)))
-            except (httpx.UnsupportedProtocol, httpx.LocalProtocolError):
-                raise  # the request itself is impossible
-            except (httpx.TransportError, _NoAnswer) as error:
-                cause = self._in_words(error)
-                wanted = error.after if isinstance(error, _NoAnswer) else 0.0
-            # Lanes that were cut off together do not come back together.
-            wait = max(wanted, pause * random.uniform(0.5, 1.0))  # noqa: S311
-            if time.monotonic() + wait > ends_at:
-                raise GaveUp(f"{cause}, for {self._patience:g} s")
-            self._observer.on_trouble(cause)
-            await asyncio.sleep(wait)
-            pause = min(2 * pause, LONGEST_PAUSE)
+
+        def count() -> None:
             self._summary.sent_again += len(rows)
+
+        return await insist(
+            lambda seconds: self._ask(rows, seconds),
+            patience=self._patience,
+            on_trouble=self._observer.on_trouble,
+            on_again=count,
+        )
 
     async def _ask(self, rows: Sequence[Row], seconds: float) -> list[dict[str, Any]]:
         response = await self._client.post(
@@ -276,10 +245,7 @@ class _Sender:
             headers={"Content-Type": NDJSON},
             timeout=seconds,
         )
-        if response.status_code in TRY_AGAIN:
-            after = _seconds(response.headers.get("Retry-After", ""))
-            raise _NoAnswer(f"{response.url} answered {response.status_code}", after)
-        response.raise_for_status()
+        must_be_answered(response)
         if not response.headers.get("Content-Type", "").startswith(NDJSON):
             raise NotConcord(f"{response.url} answered, but not as Concord does; is it the right address?")
         try:
@@ -287,14 +253,8 @@ class _Sender:
         except orjson.JSONDecodeError:
             answers = []
         if len(answers) != len(rows) or not all(isinstance(one, dict) and "status" in one for one in answers):
-            raise _NoAnswer(f"{response.url} gave an answer that is not whole")
+            raise NoAnswer(f"{response.url} gave an answer that is not whole")
         return answers
-
-    def _in_words(self, error: Exception) -> str:
-        if isinstance(error, httpx.TransportError):
-            # It may be the issuer of tokens that does not answer.
-            return f"{error.request.url} gave no answer ({str(error) or type(error).__name__})"
-        return str(error)
 
     def _note(self, row: Row, answer: dict[str, Any]) -> None:
         self._observer.on_answer(row, answer)
@@ -318,8 +278,3 @@ class _Sender:
     def _refuse(self, refused: Refused) -> None:
         self._summary.refused += 1
         self._observer.on_refused(refused)
-
-
-def _seconds(retry_after: str) -> float:
-    """A Retry-After in seconds; one that is a date is left to the client's own pauses."""
-    return min(float(retry_after), LONGEST_RETRY_AFTER) if retry_after.isascii() and retry_after.isdigit() else 0.0
