@@ -3,7 +3,8 @@
 `up` starts everything in the background and keeps its data from one time to the next, in .local/run; `down` ends it.
 `run` does the same in the foreground until Ctrl-C. `audit` looks through what it has stored for anything lost, doubled
 or out of balance. In the folder are addresses.json (where everything is), state.json (how it is), logs/, and, for this
-user alone, environments.json (with the databases' addresses and the secrets).
+user alone, concord.env (addresses, and the secret of the members' clients, for a shell) and environments.json (with the
+databases' addresses and all the secrets).
 """
 
 import argparse
@@ -79,6 +80,11 @@ def up(system: System, console: Console) -> None:
         system.start(progress=progress)
     console.print(f"\nready after {time.monotonic() - begun:.1f} s", highlight=False)
     console.print(_addresses(system))
+    file = system.write_variables()
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    console.print(
+        f"\n. {shown}\ngives a shell these addresses, and the secret of the members' clients", highlight=False
+    )
 
 
 def _run(system: System, console: Console) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from deploy.local import processes, supervisor
+from deploy.local import processes, supervisor, variables
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Identity
 from deploy.local.supervisor import State
@@ -81,7 +81,7 @@ class System:
         """
         self.stop()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for kept in ("state.json", "addresses.json", "environments.json"):
+        for kept in ("state.json", "addresses.json", "environments.json", variables.NAME):
             (self.folder / kept).unlink(missing_ok=True)
         for kept in ("held", "environment"):
             shutil.rmtree(self.folder / kept, ignore_errors=True)
@@ -204,6 +204,10 @@ class System:
         """The environment of a unit, with the secrets in it: database addresses, keys."""
         environments: dict[str, dict[str, str]] = json.loads((self.folder / "environments.json").read_text())
         return environments[name]
+
+    def write_variables(self) -> Path:
+        """Write the addresses, and the secret of the members' clients, as variables of a shell; return the file."""
+        return variables.write(self.folder, self.addresses, self.environment("issuer"))
 
     def log(self, name: str) -> str:
         """What a unit has written since it was first started."""
