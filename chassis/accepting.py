@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
+from chassis import documents
 from chassis.batch import lock_learners
 from chassis.clock import Clock
 from chassis.crash import crash_point
@@ -34,6 +35,7 @@ class StoredRevision(Protocol):
 
 Stored = TypeVar("Stored", bound=StoredRevision)
 Document = TypeVar("Document", bound=LearnersDocument)
+Sent = TypeVar("Sent", bound=documents.Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,6 @@ class Accepted(Generic[Stored]):
 
 
 Answer: TypeAlias = Accepted[Stored] | Problem
-
-
-class _TakenBack(Exception, Generic[Stored]):
-    """The end of a dry run: what it did is rolled back, and the answers remain."""
-
-    def __init__(self, answers: list[Answer[Stored]]) -> None:
-        self.answers = answers
-        super().__init__()
 
 
 def known_or_contradicting(
@@ -80,11 +74,11 @@ def known_or_contradicting(
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Generic[Document]):
-    """What a member sends under one of its own references."""
+class Row(Generic[Sent]):
+    """What a member sends under one of its own references, or ids."""
 
     reference: str
-    document: Document
+    document: Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +113,7 @@ class Accepting(ABC, Generic[Document, Stored]):
         what would have been. Raises database errors. After one the rows may or may not be stored; sending them again is
         harmless.
         """
-        judged = [self._judge(member, row) for row in rows]
+        judged = [self.judge(member, row) for row in rows]
         claims = [one for one in judged if not isinstance(one, Problem)]
         if not claims:
             return [one for one in judged if isinstance(one, Problem)]
@@ -127,7 +121,7 @@ class Accepting(ABC, Generic[Document, Stored]):
         crash_point(f"{self.service}_after_commit")
         return [one if isinstance(one, Problem) else next(answers) for one in judged]
 
-    def _judge(self, member: str, row: Row[Document]) -> Claim[Document] | Problem:
+    def judge(self, member: str, row: Row[Document]) -> Claim[Document] | Problem:
         """What can be said of a row without looking at what is stored."""
         faults, stated = self.faults(member, row.document), row.document.learner
         try:
@@ -151,16 +145,11 @@ class Accepting(ABC, Generic[Document, Stored]):
     ) -> list[Answer[Stored]]:
         async def work(connection: Connection) -> list[Answer[Stored]]:
             await lock_learners(connection, (claim.learner.learner_id for claim in claims))
-            answers = await self.settle(connection, member, claims, traceparent)
-            if dry_run:
-                raise _TakenBack(answers)
-            return answers
+            return await self.settle(connection, member, claims, traceparent)
 
         for attempt in range(1, TRIES + 1):
             try:
-                return await in_transaction(self._pool, work)
-            except _TakenBack as taken_back:
-                return taken_back.answers
+                return await in_transaction(self._pool, work, keep=not dry_run)
             except asyncpg.UniqueViolationError:
                 # Somebody sent the same reference, or named the same learner's reference, with another identifier at
                 # the same instant: another learner's lock. The next try sees what they stored.

@@ -1,8 +1,8 @@
 """What members send, one by one and in bulk, as requests: a PUT each, or many lines in one POST (ADR 3 and 12)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, Protocol
 
 import orjson
 from fastapi import Query
@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis import telemetry
-from chassis.accepting import Accepted, Accepting, Answer, Document, Row, Stored
+from chassis.accepting import Accepted, Answer, Row, Sent, Stored
 from chassis.bodies import parse, raw_body
-from chassis.documents import Line
+from chassis.documents import Document
 from chassis.http import as_json
 from chassis.problems import Problem, ProblemDetails
 
@@ -33,7 +33,19 @@ DryRun = Annotated[
 """The type of a bulk request's parameter: `dry_run: DryRun = False`."""
 
 
-async def answer_one(accept: Accepting[Document, Stored], member: str, reference: str, document: Document) -> Response:
+class Accepts(Protocol[Stored]):
+    """Who accepts rows: all of a request in one transaction."""
+
+    async def __call__(
+        self, member: str, rows: Sequence[Row[Any]], traceparent: str | None, *, dry_run: bool = False
+    ) -> list[Answer[Stored]]:
+        """Answer every row, in order; with `dry_run` nothing is stored."""
+
+    def answer_of(self, stored: Stored) -> dict[str, Any]:
+        """What a member is told of an accepted revision."""
+
+
+async def answer_one(accept: Accepts[Stored], member: str, reference: str, document: Document) -> Response:
     """Accept a document: 201 where the revision is new, 200 where it is stored already. Raises the Problem else."""
     (answer,) = await accept(member, [Row(reference, document)], telemetry.current_traceparent())
     if isinstance(answer, Problem):
@@ -41,7 +53,7 @@ async def answer_one(accept: Accepting[Document, Stored], member: str, reference
     return as_json(accept.answer_of(answer.revision), 201 if answer.is_new else 200)
 
 
-def bulk_body(line: type[Line]) -> Callable[[Request], Awaitable[bytes]]:
+def bulk_body(line: type[Document]) -> Callable[[Request], Awaitable[bytes]]:
     """A dependency that gives the content of a bulk request of such lines, 4 MiB at most."""
     description = f"{MOST_LINES:,} documents of this schema at most, one a line."
     return raw_body(NDJSON, limit=MOST_BYTES, description=description, model=line)
@@ -62,57 +74,80 @@ def answered_by_line(model: type[BaseModel], *, dry_run: bool = False) -> dict[i
     return {200: answer}
 
 
-async def answer_lines(
-    accept: Accepting[Any, Stored], member: str, model: type[Line], content: bytes, *, dry_run: bool = False
+async def accept_lines(
+    accept: Accepts[Stored],
+    member: str,
+    model: type[Sent],
+    content: bytes,
+    *,
+    name: str = "reference",
+    dry_run: bool = False,
 ) -> Response:
     """Accept what can be read of the lines, as documents of `model`, and answer each in its order.
 
-    With `dry_run` nothing is stored, and a header says so. Blank lines are none; 413 for more than 1,000. A line that
-    is refused is a problem with its own status, and with its reference as far as that can be read.
+    With `dry_run` nothing is stored, and a header says so; for the rest see `answer_lines`.
+    """
+
+    async def answer(sent: Sequence[Sent]) -> list[dict[str, Any] | Problem]:
+        rows = [Row(getattr(document, name), document) for document in sent]
+        answers = await accept(member, rows, telemetry.current_traceparent(), dry_run=dry_run)
+        return [
+            {**accept.answer_of(one.revision), "status": 201 if one.is_new else 200}
+            if isinstance(one, Accepted)
+            else one
+            for one in answers
+        ]
+
+    return await answer_lines(answer, model, content, name=name, headers={DRY_RUN_HEADER: "true"} if dry_run else None)
+
+
+async def answer_lines(
+    answer: Callable[[Sequence[Sent]], Awaitable[Sequence[dict[str, Any] | Problem]]],
+    model: type[Sent],
+    content: bytes,
+    *,
+    name: str = "reference",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Answer each line in its order: `answer` is asked for all that can be read as documents of `model`, at once.
+
+    Blank lines are none; 413 for more than 1,000. A line that is refused is a problem with its own status, and with the
+    field that names it – `name` – as far as that can be read.
     """
     lines = [line for line in content.split(b"\n") if line.strip()]
     if len(lines) > MOST_LINES:
         raise Problem(413, f"A request may have {MOST_LINES} lines at most; this one has {len(lines)}.")
-    read: list[Row[Any] | bytes] = []
-    rows: list[Row[Any]] = []
+    read: list[Sent | bytes] = []
     for nth, line in enumerate(lines):
         if nth % LINES_AT_A_STRETCH == 0:
             # Whoever sends a single document meanwhile does not wait for all of these.
             await asyncio.sleep(0)
         try:
-            document = parse(model, line)
+            read.append(parse(model, line))
         except Problem as problem:
-            read.append(_refused(_reference_in(line), problem))
-        else:
-            rows.append(Row(document.reference, document))
-            read.append(rows[-1])
-    answers = iter(await accept(member, rows, telemetry.current_traceparent(), dry_run=dry_run))
+            read.append(_as_line({name: _name_in(line, name), **problem.details()}))
+    answers = iter(await answer([one for one in read if not isinstance(one, bytes)]))
     return Response(
-        b"".join(one if isinstance(one, bytes) else _line(accept, one.reference, next(answers)) for one in read),
+        b"".join(one if isinstance(one, bytes) else _answered(name, one, next(answers)) for one in read),
         media_type=NDJSON,
-        headers={DRY_RUN_HEADER: "true"} if dry_run else None,
+        headers=headers,
     )
 
 
-def _line(accept: Accepting[Any, Stored], reference: str, answer: Answer[Stored]) -> bytes:
-    if isinstance(answer, Accepted):
-        return _as_line({**accept.answer_of(answer.revision), "status": 201 if answer.is_new else 200})
-    return _refused(reference, answer)
-
-
-def _refused(reference: str | None, problem: Problem) -> bytes:
-    return _as_line({"reference": reference, **problem.details()})
+def _answered(name: str, sent: Document, answer: dict[str, Any] | Problem) -> bytes:
+    stated = answer.details() if isinstance(answer, Problem) else answer
+    return _as_line({name: getattr(sent, name), **stated})
 
 
 def _as_line(content: dict[str, Any]) -> bytes:
     return orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
 
 
-def _reference_in(line: bytes) -> str | None:
-    """The reference of a line that is refused, as far as it can be read: who sent the file finds the row by it."""
+def _name_in(line: bytes, name: str) -> str | None:
+    """What a line that is refused calls itself, as far as it can be read: who sent the file finds the row by it."""
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    reference = document.get("reference") if isinstance(document, dict) else None
-    return reference[:200] if isinstance(reference, str) else None
+    stated = document.get(name) if isinstance(document, dict) else None
+    return stated[:200] if isinstance(stated, str) else None

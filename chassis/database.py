@@ -99,16 +99,28 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def in_transaction(pool: Pool, work: Callable[[Connection], Awaitable[Result]], *, tries: int = 5) -> Result:
+class _TakenBack(Exception):
+    """The end of work that is not to be kept."""
+
+
+async def in_transaction(
+    pool: Pool, work: Callable[[Connection], Awaitable[Result]], *, tries: int = 5, keep: bool = True
+) -> Result:
     """Do `work` in one transaction; where PostgreSQL chose it as a victim (40001, 40P01) do it again, whole.
 
-    Raises what the last try raised. Any other error is raised at once: a commit whose answer was lost may have
-    happened, and only the caller knows whether repeating is harmless.
+    Without `keep` all is done as ever and then rolled back: what it gave says what would have been. Raises what the
+    last try raised. Any other error is raised at once: a commit whose answer was lost may have happened, and only the
+    caller knows whether repeating is harmless.
     """
     for attempt in range(1, tries + 1):
         try:
             async with transaction(pool) as connection:
-                return await work(connection)
+                result = await work(connection)
+                if not keep:
+                    raise _TakenBack
+                return result
+        except _TakenBack:
+            return result
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             if attempt == tries:
                 raise

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from chassis.bulk import answer_lines, answer_one, answered_by_line, bulk_body
+from chassis.bulk import DryRun, accept_lines, answer_one, answered_by_line, bulk_body
 from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, body, cursor, encode_cursor, page_size, problems
 from chassis.identity import Principal, Role, member_of, require
@@ -40,16 +40,16 @@ def routes(pool: Pool, record: RecordEnrolments) -> APIRouter:
         """
         return await answer_one(record, member_of(principal), reference, document)
 
-    @router.post("/enrolments:bulk", response_class=Response, responses=answered_by_line(BulkAnswer))
+    @router.post("/enrolments:bulk", response_class=Response, responses=answered_by_line(BulkAnswer, dry_run=True))
     async def post_enrolments(
-        principal: Publisher, content: Annotated[bytes, Depends(bulk_body(EnrolmentLine))]
+        principal: Publisher, content: Annotated[bytes, Depends(bulk_body(EnrolmentLine))], dry_run: DryRun = False
     ) -> Response:
         """Record up to 1,000 enrolments: one JSON document a line, each with its `reference`; 4 MiB at most.
 
         All are stored in one transaction, in their order; the answer has one line for each, in the same order. A line
-        that is refused is a problem with its own status, and the others stand.
+        that is refused is a problem with its own status, and the others stand. With `dry_run` nothing is stored.
         """
-        return await answer_lines(record, member_of(principal), EnrolmentLine, content)
+        return await accept_lines(record, member_of(principal), EnrolmentLine, content, dry_run=dry_run)
 
     @router.get("/enrolments", response_model=Page[EnrolmentAnswer])
     async def get_enrolments(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from chassis.bulk import DryRun, answer_lines, answer_one, answered_by_line, bulk_body
+from chassis.bulk import DryRun, accept_lines, answer_one, answered_by_line, bulk_body
 from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, body, cursor, encode_cursor, page_size, problems
 from chassis.identity import Principal, Role, member_of, require
@@ -49,7 +49,7 @@ def routes(pool: Pool, publish: PublishCompletions) -> APIRouter:
         All are stored in one transaction, in their order; the answer has one line for each, in the same order. A line
         that is refused is a problem with its own status, and the others stand. With `dry_run` nothing is stored.
         """
-        return await answer_lines(publish, member_of(principal), CompletionLine, content, dry_run=dry_run)
+        return await accept_lines(publish, member_of(principal), CompletionLine, content, dry_run=dry_run)
 
     @router.get("/completions", response_model=Page[CompletionView])
     async def get_completions(
