@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 
 from client.session import Connection
-from deploy.demo.people import consortium
+from deploy.demo.consortium import consortium
 from deploy.demo.publishing import Doors, publish_consortium
 from deploy.local.issuer import signer_of
 from deploy.local.system import System

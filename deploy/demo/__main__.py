@@ -5,6 +5,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import stamina
@@ -12,8 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.demo import figures, people_file
+from deploy.demo.acting import Actors
+from deploy.demo.consortium import Document, consortium
+from deploy.demo.first import shown_first
 from deploy.demo.life import Life
-from deploy.demo.people import Document, Story, consortium, story
+from deploy.demo.live import Live
+from deploy.demo.people import Story, story
 from deploy.demo.publishing import DemoRefused, Doors, publish_consortium, publish_learners
 from deploy.local.launcher import Progress as StartProgress
 from deploy.local.system import NotReady, System
@@ -39,15 +45,11 @@ def main() -> int:
         values={"ISSUER_PEOPLE": str(people), "SYNTHETIC_EVERY": "0"},
         ends_with_this_process=True,
     )
-    begun = time.monotonic()
+    parts = Parts(console)
     try:
-        with StartProgress(console) as progress:
+        with parts.timed("servers and services"), StartProgress(console) as progress:
             system.start(progress=progress)
-        console.print(f"\nall services are ready after {time.monotonic() - begun:.1f} s\n", highlight=False)
-        asyncio.run(_publish(system, document, told, console))
-        console.print("\nIt goes on until Ctrl-C.", highlight=False)
-        while system.is_running:
-            time.sleep(0.5)
+        asyncio.run(_show(system, document, told, parts))
     except (NotReady, DemoRefused, figures.NotSettled) as error:
         console.print(f"[red]the demo stopped:[/] {error}", highlight=False)
         return 1
@@ -60,12 +62,35 @@ def main() -> int:
     return 0
 
 
+class Parts:
+    """Says how long each part of the demo took, and all of them."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._begun = time.monotonic()
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """A part: its name and its seconds, once it is through."""
+        begun = time.monotonic()
+        yield
+        self.say(what, time.monotonic() - begun)
+
+    def total(self, what: str) -> None:
+        """All parts so far."""
+        self.say(what, time.monotonic() - self._begun)
+
+    def say(self, what: str, seconds: float) -> None:
+        """A line of its own."""
+        self.console.print(f"{what:<58} {seconds:5.1f} s", highlight=False)
+
+
 def _end(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-async def _publish(system: System, document: Document, told: Story, console: Console) -> None:
-    at = system.addresses
+async def _show(system: System, document: Document, told: Story, parts: Parts) -> None:
+    at, console = system.addresses, parts.console
     doors = Doors(
         provider=at["provider-api"],
         recognition=at["recognition-api"],
@@ -73,16 +98,27 @@ async def _publish(system: System, document: Document, told: Story, console: Con
         issuer=at["issuer"],
         secret=system.environment("issuer")["PUBLISHER_CLIENT_SECRET"],
     )
-    await publish_consortium(document, doors)
-    total = sum(len(rows) for rows in (*told.enrolments.values(), *told.completions.values()))
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
-        task = progress.add_task("enrolments and completions", total=total)
-        await publish_learners(told, doors, on_rows=lambda rows: progress.update(task, advance=rows))
-    await figures.settled(system, within=SETTLED_WITHIN)
-    console.print(await figures.table(system))
-    console.print(await Life(system, doors).tell())
-    for line in figures.addresses(system, told, document):
-        console.print(line, highlight=False, soft_wrap=True)
+    actors = Actors(system, doors)
+    offered, agreed = len(document["learning_opportunities"]), len(document["agreements"])
+    with parts.timed(f"{len(document['members'])} members, {offered} learning opportunities, {agreed} agreements"):
+        await publish_consortium(document, doors)
+    enrolled, completed = (sum(map(len, rows.values())) for rows in (told.enrolments, told.completions))
+    with parts.timed(f"{len(told.learners)} learners: {enrolled} enrolments, {completed:,} completions"):
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("enrolments and completions", total=enrolled + completed)
+            await publish_learners(told, doors, on_rows=lambda rows: progress.update(task, advance=rows))
+    with parts.timed("every claim decided, and on its learner's record"):
+        await figures.settled(system, within=SETTLED_WITHIN)
+    happened, first = await figures.table(system), await shown_first(actors, told, document)
+    with parts.timed("the life of a decision, told with four learners more"):
+        became = await Life(system, doors).tell()
+    parts.total("all of it")
+    for shown in (first, happened, became, figures.addresses(system, told)):
+        console.print()
+        console.print(shown, highlight=False)
+    console.print("\nNow a few completions a minute, until Ctrl-C:", highlight=False)
+    await Live(system, doors, actors, told).go_on(console)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 import asyncio
 import os
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -17,17 +16,12 @@ import httpx
 import orjson
 from rich.table import Table
 
-from client.session import Connection
 from contracts.ids import appeal_id, completion_id, enrolment_id
+from deploy.demo.acting import Actors, eventually, got
+from deploy.demo.consortium import Document, consortium
 from deploy.demo.figures import fetch
-from deploy.demo.people import Document, consortium
 from deploy.demo.publishing import DemoRefused, Doors, accepted, put
-from deploy.local.issuer import signer_of
 from deploy.local.system import System
-
-WITHIN: Final = 20.0
-"""Seconds in which each step must show on the record."""
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Life:
 
     def __init__(self, system: System, doors: Doors) -> None:
         self._system = system
-        self._signer = signer_of(system.environment("issuer"))
+        self._actors = Actors(system, doors)
         self._doors = doors
         self._today = datetime.now(UTC).date()
         self._offered = consortium()
@@ -85,7 +79,7 @@ class Life:
         self._note("all else is there, and the capstone is passed", "the award is eligible")
         async with self._as("glenmore", "registry", self._doors.learner_record) as registry:
             reference = quote(self._reference(code, "glenmore:pgcert-data"))
-            etag = (await _get(registry, f"/progress/{reference}")).headers["ETag"]
+            etag = (await got(registry, f"/progress/{reference}")).headers["ETag"]
             conferral = await put(registry, f"/conferrals/{reference}", {}, {"If-Match": etag})
         used = await self._state(code, "northbridge", law, "DECLINED")
         self._note(
@@ -95,7 +89,7 @@ class Life:
         await self._progress(code, lambda shown: shown["lost"])
         self._note("a completion that it counted is revoked", "the credit is frozen, and the registry told")
         async with self._learner(code) as learner:
-            read = len((await _get(learner, "/record/accesses")).json())
+            read = len((await got(learner, "/record/accesses")).json())
         self._note("the learner looks who has read the record", f"{_many(read, 'reading')} by others")
 
     # What a learner does
@@ -141,7 +135,7 @@ class Life:
                 answer = await officer.get(f"/appeals/{identity}")
                 return answer if answer.status_code == httpx.codes.OK else None
 
-            found = await _eventually(lodged, "the appeal reaches the officers")
+            found = await eventually(lodged, "the appeal reaches the officers")
             ruling = {
                 "upheld": True,
                 "recognise": [{"slot": "ELECTIVE", "credits": "6", "level": 4}],
@@ -154,7 +148,7 @@ class Life:
     async def _rights(self, code: str) -> None:
         """Everything that is held is given to the learner, and who wants to be forgotten is."""
         async with self._learner(code) as learner:
-            held = (await _get(learner, "/record/export")).json()["services"]
+            held = (await got(learner, "/record/export")).json()["services"]
         rows = sum(len(rows) for tables in held.values() for rows in tables.values())
         self._note("a learner exports everything that is held", f"{_many(rows, 'row')} of {len(held)} services")
         async with self._doors.at(self._doors.learner_record, "consortium").open() as consortium_office:
@@ -182,7 +176,7 @@ class Life:
     async def _suspend(self, member: str, since: date | None) -> None:
         periods = [] if since is None else [{"from": since.isoformat(), "reason": "An inquiry is under way."}]
         async with self._doors.at(self._doors.provider, "consortium").open() as http:
-            etag = (await _get(http, f"/members/{member}")).headers["ETag"]
+            etag = (await got(http, f"/members/{member}")).headers["ETag"]
             body = {**self._offered["members"][member], "suspensions": periods}
             await put(http, f"/members/{member}", body, {"If-Match": etag})
         await self._is_known(member, bool(periods))
@@ -193,7 +187,7 @@ class Life:
             [(known,)] = await fetch(self._system, "recognition", suspensions, member)
             return bool(orjson.loads(known)) is suspended
 
-        await _eventually(there, f"recognition hears of {member}'s suspension")
+        await eventually(there, f"recognition hears of {member}'s suspension")
 
     async def _verified(self) -> None:
         """Every decision of the engine is decided again, from what is stored."""
@@ -218,7 +212,7 @@ class Life:
         async with self._as("northbridge", "registry", self._doors.recognition) as registry:
             await put(registry, path, draft, {"If-None-Match": "*"})
             would = accepted(await registry.post(f"{path}/backtest", json={})).json()
-            gaps = (await _get(registry, "/agreements/gaps")).json()["items"]
+            gaps = (await got(registry, "/agreements/gaps")).json()["items"]
         self._note(
             "a registry backtests a milder version of an agreement",
             f"{would['changed']} of {would['claims']} claims would change, {would['credits_gained']} credits gained",
@@ -286,7 +280,7 @@ class Life:
             "reasons": "Its outcomes are those of the tenth level.",
         }
         async with self._as("glenmore", "officer", self._doors.recognition) as officer:
-            etag = (await _get(officer, path)).headers["ETag"]
+            etag = (await got(officer, path)).headers["ETag"]
             made = await put(officer, f"{path}/decision", ruling, {"If-Match": etag})
         return str(made["state"])
 
@@ -295,7 +289,7 @@ class Life:
             entry = await self._entry(code, member, claim)
             return entry["state"] if entry and entry["state"] in wanted and not entry["is_being_decided"] else None
 
-        return await _eventually(there, f"{' or '.join(wanted)} on the record at {member}")
+        return await eventually(there, f"{' or '.join(wanted)} on the record at {member}")
 
     async def _entry(self, code: str, member: str, claim: Claim) -> Any:
         entries = [
@@ -312,39 +306,17 @@ class Life:
             shown = [one["progress"] for one in await self._enrolments(code, "glenmore") if one["progress"]]
             return any(holds(one) for one in shown)
 
-        await _eventually(there, "the progress towards the award at glenmore")
+        await eventually(there, "the progress towards the award at glenmore")
 
     async def _enrolments(self, code: str, member: str) -> list[Any]:
-        async with self._learner(code) as learner:
-            record = (await _get(learner, f"/record?member={member}")).json()
-        return [enrolled for at in record["members"] for enrolled in at["enrolments"]]
+        return await self._actors.enrolments(self._esi(code), member)
 
-    @asynccontextmanager
-    async def _as(self, member: str, role: str, url: str) -> AsyncIterator[httpx.AsyncClient]:
-        claims = {"sub": f"{member}-{role}", "member": member, "roles": [role]}
-        async with Connection(url, token=self._signer.sign(claims)).open() as http:
-            yield http
+    def _as(self, member: str, role: str, url: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        return self._actors.staff(member, role, url)
 
-    @asynccontextmanager
-    async def _learner(self, code: str) -> AsyncIterator[httpx.AsyncClient]:
-        claims = {"sub": code, "roles": ["learner"], "schac_personal_unique_code": self._esi(code)}
-        async with Connection(self._doors.learner_record, token=self._signer.sign(claims)).open() as http:
-            yield http
+    def _learner(self, code: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        return self._actors.learner(self._esi(code))
 
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-async def _get(http: httpx.AsyncClient, path: str) -> httpx.Response:
-    return accepted(await http.get(path))
-
-
-async def _eventually(look: Callable[[], Awaitable[Found | None]], what: str) -> Found:
-    """Look until there is something. Raises DemoRefused where there is nothing in time."""
-    ends_at = time.monotonic() + WITHIN
-    while not (found := await look()):
-        if time.monotonic() > ends_at:
-            raise DemoRefused(f"not seen within {WITHIN:.0f} s: {what}")
-        await asyncio.sleep(0.05)
-    return found

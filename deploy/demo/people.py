@@ -1,35 +1,27 @@
 """The demo's learners and what they completed, from a fixed seed: the same people every time, and nobody real."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
-import yaml
+from deploy.demo.consortium import Document, consortium
 
 SEED: Final = 20260901
-LEARNERS: Final = 60
-COMPLETIONS_EACH: Final = 5
+LEARNERS: Final = 500
+COMPLETIONS: Final = 3_000
 
 _GIVEN = (
     "Aisha", "Bram", "Catriona", "Daan", "Elif", "Fergus", "Grace", "Hamish", "Ines", "Jasper", "Kirsty", "Lotte",
-    "Mairi", "Noor", "Owen", "Priya", "Quinn", "Rosa", "Sanne", "Tomos", "Una", "Vikram", "Wren", "Yara", "Zofia",
+    "Morag", "Noor", "Oscar", "Pooja", "Quinn", "Rosa", "Sanne", "Tomos", "Una", "Vikram", "Wren", "Yara", "Zofia",
+    "Anouk", "Callum", "Dilys", "Emeka", "Femke",
 )  # fmt: skip
 _FAMILY = (
-    "Adeyemi", "Bakker", "Campbell", "de Wit", "Evans", "Fraser", "Green", "Hussain", "Irving", "Jansen", "Khan",
-    "Lewis", "MacLeod", "Nowak", "Okafor", "Patel", "Reid", "Smit", "Thomas", "Visser", "Ward", "Young",
+    "Adeyemi", "Bakker", "Chowdhury", "de Wit", "Evans", "Fraser", "Green", "Hussain", "Irving", "Jansen", "Khan",
+    "Lewis", "MacLeod", "Nowak", "Okafor", "Patel", "Reid", "Smit", "Thomas", "Visser", "Ward", "Young", "Zielinski",
 )  # fmt: skip
-
-Document = dict[str, Any]
-
-
-def consortium() -> Document:
-    """The members, what they offer, award and agreed."""
-    text = files("deploy.demo").joinpath("consortium.yaml").read_text(encoding="utf-8")
-    document: Document = yaml.safe_load(text)
-    return document
 
 
 @dataclass(frozen=True)
@@ -58,91 +50,172 @@ class Story:
     enrolments: dict[str, list[Document]]
     completions: dict[str, list[Document]]
 
+    @property
+    def first(self) -> Learner:
+        """Who is shown first: her credit from three members opens the capstone of an award at a fourth."""
+        return self.learners[0]
+
+    @property
+    def unenrolled(self) -> Learner:
+        """Who is enrolled nowhere, and has a record all the same."""
+        return self.learners[1]
+
+    @property
+    def watched(self) -> Learner:
+        """Whose page moves as long as the demo runs."""
+        return self.learners[2]
+
+
+_KNOWN: Final = (("Mairi Campbell", "glenmore"), ("Owen Rees", "eastmoor"), ("Priya Nair", "northbridge"))
+"""The three that the demo names, in the order of the story's properties: a name and where each studies."""
+_ENROLLED: Final = {1: ("glenmore:pgcert-data",), 2: (), 3: ("northbridge:bsc-data-science",)}
+_COMPLETED: Final = {
+    1: {
+        "northbridge:data-ethics": 74,
+        "ashmere:data-governance-consent": 66,
+        "ashmere:data-governance-stewardship": 71,
+        "delmere:trustworthy-ai": 68,
+    },
+    2: {
+        "ashmere:programming-python": 63,
+        "ashmere:statistics-describing": 58,
+        "eastmoor:bookkeeping": 71,
+        "delmere:databases": 65,
+        "glenmore:data-literacy": 77,
+    },
+    3: {"eastmoor:programming": 64, "ashmere:statistics-inference": 58},
+}
+"""What they completed, with the mark out of 100."""
+
 
 def story(today: date, seed: int = SEED) -> Story:
-    """Make the learners, their enrolments and their completions; all dates lie in the two years before `today`."""
+    """Make the learners, their enrolments and their completions; no date lies after `today`."""
     rng = random.Random(seed)  # noqa: S311 - the same people every time, no secrets
     document = consortium()
     members = list(document["members"])
     learners = tuple(_learners(rng, members))
+    many = _how_many(rng)
     enrolments: dict[str, list[Document]] = {member: [] for member in members}
     completions: dict[str, list[Document]] = {member: [] for member in members}
     for learner in learners:
-        for award in _awards(rng, learner, document["awards"]):
-            member = award["member"]
-            enrolments[member].append(
-                {
-                    "reference": f"E-{learner.number:04}-{award['id'].partition(':')[2]}",
-                    "revision": 1,
-                    "learner": learner.as_sent(member),
-                    "award": award["id"],
-                    "opened_on": (today - timedelta(days=rng.randrange(30, 400))).isoformat(),
-                }
-            )
-        for number, course in enumerate(_courses(rng, learner, document["learning_opportunities"])):
-            provider = course.partition(":")[0]
-            completions[provider].append(_completion(rng, today, learner, number, course, document))
+        awards = _awards(rng, learner, document["awards"])
+        for award in awards:
+            opened_on = today - timedelta(days=rng.randrange(30, 400))
+            enrolments[award["member"]].append(_enrolment(learner, award, opened_on))
+        courses = _COMPLETED.get(learner.number) or _courses(rng, learner, awards, many[learner.number])
+        for number, course in enumerate(courses, start=1):
+            known_mark = _COMPLETED.get(learner.number, {}).get(course)
+            made = completion(rng, today, learner, course, f"C-{learner.number:04}-{number}", mark=known_mark)
+            completions[course.partition(":")[0]].append(made)
     return Story(learners, enrolments, completions)
 
 
 def _learners(rng: random.Random, members: list[str]) -> Iterator[Learner]:
-    names = rng.sample([f"{given} {family}" for given in _GIVEN for family in _FAMILY], LEARNERS)
-    for number, name in enumerate(names, start=1):
-        # The first learner studies at Glenmore: with her the demo's story begins.
-        home = "glenmore" if number == 1 else members[number % len(members)]
+    others = rng.sample([f"{given} {family}" for given in _GIVEN for family in _FAMILY], LEARNERS - len(_KNOWN))
+    studying = [*_KNOWN, *((name, members[number % len(members)]) for number, name in enumerate(others))]
+    for number, (name, home) in enumerate(studying, start=1):
         code = f"{rng.randrange(10**9):09}"
         yield Learner(number, name, home, f"urn:schac:personalUniqueCode:int:esi:{home}.example:{code}")
 
 
+def _how_many(rng: random.Random) -> Counter[int]:
+    """How many completions each of the others has, by number: one at least, and all together COMPLETIONS."""
+    others = range(len(_KNOWN) + 1, LEARNERS + 1)
+    rest = COMPLETIONS - sum(map(len, _COMPLETED.values())) - len(others)
+    return Counter(others) + Counter(rng.choices(others, k=rest))
+
+
 def _awards(rng: random.Random, learner: Learner, awards: list[Document]) -> list[Document]:
-    """A learner is enrolled at home; one in four somewhere else too; one in fifteen nowhere."""
-    if learner.number % 15 == 0:
-        return []
-    chosen = [award for award in awards if award["member"] == learner.home]
+    """A learner is enrolled in an award at home; one in four in one somewhere else too."""
+    if learner.number in _ENROLLED:
+        return [award for award in awards if award["id"] in _ENROLLED[learner.number]]
+    chosen = [rng.choice([award for award in awards if award["member"] == learner.home])]
     if learner.number % 4 == 0:
         chosen.append(rng.choice([award for award in awards if award["member"] != learner.home]))
     return chosen
 
 
-def _courses(rng: random.Random, learner: Learner, offered: dict[str, Document]) -> list[str]:
-    """What a learner completed: mostly elsewhere, for that is what the demo is about."""
-    if learner.number == 1:
-        return [
-            "northbridge:data-ethics", "northbridge:machine-learning", "eastmoor:responsible-ai", "delmere:cloud",
-            "glenmore:information-law",
-        ]  # fmt: skip
-    weights = [1 if course.startswith(learner.home) else 3 for course in offered]
+def _enrolment(learner: Learner, award: Document, opened_on: date) -> Document:
+    return {
+        "reference": f"E-{learner.number:04}-{award['id'].partition(':')[2]}",
+        "revision": 1,
+        "learner": learner.as_sent(award["member"]),
+        "award": award["id"],
+        "opened_on": opened_on.isoformat(),
+    }
+
+
+def _courses(rng: random.Random, learner: Learner, awards: list[Document], many: int) -> list[str]:
+    """What a learner completed: mostly elsewhere, for that is what the demo is about, and mostly of their own stage."""
+    offered = consortium()["learning_opportunities"]
+    stage = any(map(is_postgraduate, awards))
+    weights = [
+        (1 if course.startswith(learner.home) else 3) * (8 if is_postgraduate(about) == stage else 1)
+        for course, about in offered.items()
+    ]
     chosen: list[str] = []
-    while len(chosen) < COMPLETIONS_EACH:
+    while len(chosen) < many:
         course = rng.choices(list(offered), weights)[0]
-        if course not in chosen:
+        if course not in chosen and offered[course]["kind"] != "capstone":
             chosen.append(course)
     return chosen
 
 
-def _completion(
-    rng: random.Random, today: date, learner: Learner, number: int, course: str, document: Document
+def is_postgraduate(about: Document) -> bool:
+    """Whether a learning opportunity, or an award, is above a first degree."""
+    return bool(about["level"] >= {"FHEQ": 7, "SCQF": 11, "EQF": 7}[about["framework"]])
+
+
+_FATES: Final = {
+    "well": 86, "failed": 4, "compensated": 2, "pending": 3, "not assessed": 1,
+    "long ago": 2, "not verified": 2, "no date of issue": 1, "used before": 1, "revoked": 1,
+}  # fmt: skip
+"""What becomes of how many of a hundred completions."""
+
+
+def completion(
+    rng: random.Random, today: date, learner: Learner, course: str, reference: str, *, mark: int | None = None
 ) -> Document:
+    """What a learner's member sends about a completion: passed with this mark out of 100, or as chance has it."""
     provider = course.partition(":")[0]
-    offered = document["learning_opportunities"][course]
-    mark = rng.randrange(52, 70) if learner.number == 1 else rng.randrange(34, 92)
-    pending = learner.number != 1 and rng.random() < 0.05
-    completed_on = today - timedelta(days=rng.randrange(20, 700))
-    result = "pending" if pending else "pass" if mark >= 40 else "fail"
-    return {
-        "reference": f"C-{learner.number:04}-{number + 1}",
+    offered = consortium()["learning_opportunities"][course]
+    fate = rng.choices(list(_FATES), list(_FATES.values()))[0] if mark is None else "well"
+    result = {"failed": "fail", "compensated": "compensated", "pending": "pending", "not assessed": "not_assessed"}
+    low, high = (20, 40) if fate == "failed" else (34, 40) if fate == "compensated" else (40, 92)
+    mark = rng.randrange(low, high) if mark is None else mark
+    days = rng.randrange(2_000, 2_600) if fate == "long ago" else rng.randrange(20, 700)
+    completed_on = today - timedelta(days=days)
+    issued_on = min(completed_on + timedelta(days=14), today)
+    has_mark = fate not in ("pending", "not assessed")
+    stated: Document = {
+        "reference": reference,
         "revision": 1,
         "learner": learner.as_sent(provider),
         "learning_opportunity": {"id": course, "version": 1},
         "credits": offered["credits"],
-        "framework": document["members"][provider]["framework"],
+        "framework": offered["framework"],
         "level": offered["level"],
-        "result": result,
-        "mark": None if pending else str(mark),
-        "mark_scale": {"lowest": "0", "pass": "40", "highest": "100"},
+        "result": result.get(fate, "pass"),
+        "mark": _on_scale(mark, offered["framework"]) if has_mark else None,
+        "mark_scale": _SCALES[offered["framework"] == "EQF"],
         "completed_on": completed_on.isoformat(),
-        "issued_on": (completed_on + timedelta(days=14)).isoformat(),
-        "workload_hours": None,
-        "identity_verified_at_assessment": learner.number == 1 or rng.random() > 0.06,
-        "used_for": None,
+        "issued_on": None if fate == "no date of issue" else issued_on.isoformat(),
+        "identity_verified_at_assessment": fate != "not verified",
     }
+    if fate == "used before":
+        stated["used_for"] = {"title": "Certificate of an earlier school", "framework": "FHEQ", "level": 4}
+    if fate == "revoked":
+        stated |= {"revoked": True, "revocation_reason": "Awarded in error: the mark was another learner's."}
+    return stated
+
+
+_SCALES: Final = ({"lowest": "0", "pass": "40", "highest": "100"}, {"lowest": "1", "pass": "5.5", "highest": "10"})
+"""Out of a hundred; and from 1 to 10, as in the Netherlands."""
+
+
+def _on_scale(mark: int, framework: str) -> str:
+    """A mark out of 100 on its member's scale: 40 is 5.5 there, and 100 is 10."""
+    if framework != "EQF":
+        return str(mark)
+    tenths = 10 + mark * 45 // 40 if mark < 40 else 55 + (mark - 40) * 45 // 60
+    return f"{tenths // 10}.{tenths % 10}"

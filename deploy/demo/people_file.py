@@ -4,12 +4,13 @@ from pathlib import Path
 
 import yaml
 
-from deploy.demo.people import Document, Learner, Story
+from deploy.demo.consortium import Document
+from deploy.demo.people import Learner, Story
 
 
 def write(path: Path, story: Story, members: dict[str, Document]) -> None:
     """Write the people as the local issuer reads them."""
-    people = [_learner(learner, members) for learner in story.learners]
+    people = [_learner(learner, _about(learner, story, members)) for learner in story.learners]
     for member, document in members.items():
         people += [
             {
@@ -29,11 +30,17 @@ def write(path: Path, story: Story, members: dict[str, Document]) -> None:
     path.write_text(yaml.safe_dump({"people": people}, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _learner(learner: Learner, members: dict[str, Document]) -> Document:
+def _about(learner: Learner, story: Story, members: dict[str, Document]) -> str:
+    if learner == story.unenrolled:
+        return "enrolled nowhere, with a record all the same"
+    return f"studies at {members[learner.home]['name']}"
+
+
+def _learner(learner: Learner, about: str) -> Document:
     return {
         "id": f"learner-{learner.number}",
         "name": learner.name,
         "roles": ["learner"],
         "schac_personal_unique_code": learner.identifier,
-        "about": f"studies at {members[learner.home]['name']}",
+        "about": about,
     }

@@ -1,6 +1,8 @@
 """Publishes the demo's consortium the way its members would: through the API, each under a token of its own."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,9 +13,14 @@ import stamina
 
 from client.publishing import Observer, Refused, Row, publish
 from client.session import Connection
-from deploy.demo.people import Document, Story
+from deploy.demo.consortium import Document
+from deploy.demo.people import Story
 
-CATALOGUE_ARRIVES_WITHIN: Final = 15.0
+CATALOGUE_ARRIVES_WITHIN: Final = 30.0
+AT_ONCE: Final = 4
+"""Requests under way for one member."""
+
+_Systems = Mapping[str, httpx.AsyncClient]
 
 
 class DemoRefused(Exception):
@@ -40,21 +47,29 @@ async def publish_consortium(document: Document, doors: Doors) -> None:
     async with doors.at(doors.provider, "consortium").open() as http:
         for member, body in document["members"].items():
             await put(http, f"/members/{member}", body, {"If-None-Match": "*"})
-    for member, about in document["members"].items():
-        async with doors.at(doors.provider, f"{member}-system").open() as http:
-            for course, offered in document["learning_opportunities"].items():
-                if course.startswith(f"{member}:"):
-                    await put(http, f"/learning-opportunities/{quote(course)}", _in_full(course, offered, about))
-    for stated in (*document["awards"], *document["agreements"]):
-        await publish_document(_as_json(stated), doors)
+    async with _systems(doors, doors.provider, document["members"]) as systems:
+        await _all(_publish_catalogue(http, member, document) for member, http in systems.items())
+    async with _systems(doors, doors.recognition, document["members"]) as systems:
+        # Agreements name slots of the awards.
+        for documents in (document["awards"], document["agreements"]):
+            await _all(_publish_approved(_as_json(stated), systems) for stated in documents)
+
+
+async def _publish_catalogue(http: httpx.AsyncClient, member: str, document: Document) -> None:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(course: str, offered: Document) -> None:
+        async with room:
+            await put(http, f"/learning-opportunities/{quote(course)}", offered)
+
+    offered = document["learning_opportunities"]
+    await _all(one(course, stated) for course, stated in offered.items() if course.startswith(f"{member}:"))
 
 
 async def publish_document(document: Any, doors: Doors) -> None:
     """Publish an award or an agreement, once the registries of all its members have approved it."""
-    await approve_document(document, doors)
-    path, members = _home(document)
-    async with doors.at(doors.recognition, f"{members[0]}-system").open() as http:
-        await put(http, path, document)
+    async with _systems(doors, doors.recognition, _home(document)[1]) as systems:
+        await _publish_approved(document, systems)
 
 
 async def approve_document(document: Any, doors: Doors) -> None:
@@ -62,13 +77,39 @@ async def approve_document(document: Any, doors: Doors) -> None:
 
     That is when its members and courses have reached recognition over their topics.
     """
+    async with _systems(doors, doors.recognition, _home(document)[1]) as systems:
+        await _approve(document, systems)
+
+
+async def _publish_approved(document: Any, systems: _Systems) -> None:
+    await _approve(document, systems)
+    path, members = _home(document)
+    await put(systems[members[0]], path, document)
+
+
+async def _approve(document: Any, systems: _Systems) -> None:
     path, members = _home(document)
     draft = f"{path}/drafts/{document['version']}"
-    async with doors.at(doors.recognition, f"{members[0]}-system").open() as http:
-        drafted = await put(http, draft, document, {"If-None-Match": "*"})
+    drafted = await put(systems[members[0]], draft, document, {"If-None-Match": "*"})
     for member in members:
-        async with doors.at(doors.recognition, f"{member}-system").open() as http:
-            await _put_when_known(http, f"{draft}/approval", {"document_hash": drafted["document_hash"]})
+        await _put_when_known(systems[member], f"{draft}/approval", {"document_hash": drafted["document_hash"]})
+
+
+@asynccontextmanager
+async def _systems(doors: Doors, url: str, members: Iterable[str]) -> AsyncIterator[_Systems]:
+    """The systems of members, each connected to one service."""
+    async with AsyncExitStack() as stack:
+        yield {member: await stack.enter_async_context(doors.at(url, f"{member}-system").open()) for member in members}
+
+
+async def _all(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Take steps side by side. Raises what the first of them raises that fails."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(step)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 def _home(document: Any) -> tuple[str, list[str]]:
@@ -80,48 +121,27 @@ def _home(document: Any) -> tuple[str, list[str]]:
     return f"/agreements/{document['id']}", members
 
 
-async def publish_learners(story: Story, doors: Doors, *, on_rows: Callable[[int], None]) -> None:
-    """Enrolments first, then completions; within each, member by member, in bulk."""
+async def publish_learners(story: Story, doors: Doors, *, on_rows: Callable[[int], None] = lambda _: None) -> None:
+    """Enrolments first, then completions; within each, in bulk and all members side by side."""
     for url, path, rows in (
         (doors.learner_record, "/enrolments:bulk", story.enrolments),
         (doors.provider, "/completions:bulk", story.completions),
     ):
-        for member, documents in rows.items():
-            async with doors.at(url, f"{member}-system").open() as http:
-                await _publish(http, path, documents)
-            on_rows(len(documents))
+        async with _systems(doors, url, rows) as systems:
+            await _all(_publish(systems[member], path, documents, on_rows) for member, documents in rows.items())
 
 
-async def _publish(http: httpx.AsyncClient, path: str, documents: Iterable[Document]) -> None:
+async def _publish(
+    http: httpx.AsyncClient, path: str, documents: Iterable[Document], on_rows: Callable[[int], None]
+) -> None:
     refused: list[Refused] = []
     rows = [
         Row(number, orjson.dumps(document), document["learner"]["identifier"])
         for number, document in enumerate(documents, start=1)
     ]
-    await publish(rows, http, path, Observer(refused.append))
+    await publish(rows, http, path, Observer(refused.append, on_answer=lambda _row, _answer: on_rows(1)))
     if refused:
         raise DemoRefused(f"{path}: {refused[0]}")
-
-
-def _in_full(course: str, offered: Document, member: Document) -> Document:
-    """A learning opportunity with all elements of Annex I."""
-    hours_a_credit = 25 if member["framework"] == "EQF" else 10
-    return {
-        "version": 1,
-        "revision": 1,
-        **offered,
-        "awarding_body": member["name"],
-        "framework": member["framework"],
-        "workload_hours": str(int(offered["credits"]) * hours_a_credit),
-        "learning_outcomes": [f"Apply what {offered['title']} is about in a case of one's own"],
-        "assessment_type": "Coursework, individually assessed",
-        "participation_form": "Online, with tutorials",
-        "quality_assurance": "Reviewed by the member every three years",
-        "subject": "0612",
-        "skills": [],
-        "language": "en",
-        "url": f"https://{course.partition(':')[0]}.example/{course.partition(':')[2]}",
-    }
 
 
 def _as_json(document: Document) -> Any:

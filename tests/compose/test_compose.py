@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chassis.identity import Role
-from deploy.demo.people import consortium
+from deploy.demo.consortium import consortium
 from deploy.demo.publishing import publish_consortium
 from deploy.local.issuer import Person, people_in
 from deploy.local.units import ROOT

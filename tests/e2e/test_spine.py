@@ -10,7 +10,7 @@ from unittest.mock import ANY
 import pytest
 import yaml
 
-from deploy.demo.people import consortium
+from deploy.demo.consortium import consortium
 from tests.eventually import eventually
 from tests.whole import Whole, completion, enrolment
 

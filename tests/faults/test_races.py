@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from contracts.ids import completion_id, enrolment_id
-from deploy.demo.people import consortium
+from deploy.demo.consortium import consortium
 from deploy.demo.publishing import approve_document, publish_consortium, publish_document
 from tests.eventually import eventually
 from tests.faults.runs import running
