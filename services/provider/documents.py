@@ -7,7 +7,7 @@ judged is in `faults`, which every document has besides the shape that pydantic 
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -134,6 +134,16 @@ class LearningOpportunityDocument(Document):
     starts_on: Day | None = None
     url: Address | None = None
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """What it states, in JSON; the id names the thing and is no part of it, however it was sent."""
+        return self.model_dump(mode="json", exclude={"id"})
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what it states."""
+        return self._hash({name: value for name, value in self.body.items() if value is not None})
+
     def faults(self) -> Iterator[Fault]:
         """A level that its framework does not have."""
         if self.level is not None and not level_is_of_framework(self.framework, self.level):
@@ -143,6 +153,12 @@ class LearningOpportunityDocument(Document):
     def description(self) -> Description:
         """What a completion may leave to this learning opportunity."""
         return _description(self)
+
+
+class LearningOpportunityLine(LearningOpportunityDocument):
+    """A line of a bulk request: a learning opportunity with its id."""
+
+    id: LearningOpportunityId
 
 
 class LearningOpportunityVersion(Document):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from chassis.database import Connection, columns
 from services.provider.domain.description import Description
@@ -27,6 +28,8 @@ MEMBERS: Final = """
 SELECT DISTINCT ON (member_id) member_id, revision, document, accepted_at FROM member_revision
 WHERE member_id > $1 ORDER BY member_id, revision DESC LIMIT $2
 """
+
+KNOWN_MEMBERS: Final = "SELECT DISTINCT member_id FROM member_revision WHERE member_id = ANY($1::text[])"
 
 INSERT_MEMBER: Final = """
 INSERT INTO member_revision (member_id, revision, document, accepted_at) VALUES ($1, $2, $3, $4)
@@ -54,6 +57,11 @@ async def members(connection: Connection, *, after: str, limit: int) -> list[Mem
     return [Member(**dict(row)) for row in await connection.fetch(MEMBERS, after, limit)]
 
 
+async def known_members(connection: Connection, asked: Iterable[str]) -> set[str]:
+    """Which of these are ids of members."""
+    return {row["member_id"] for row in await connection.fetch(KNOWN_MEMBERS, list(asked))}
+
+
 async def add_member(connection: Connection, revision: Member) -> None:
     """Store a revision. Raises asyncpg.UniqueViolationError where somebody else stored this number first."""
     await connection.execute(
@@ -63,18 +71,26 @@ async def add_member(connection: Connection, revision: Member) -> None:
 
 # --- learning opportunities ------------------------------------------------------------------------------------------
 
-LOCK_LEARNING_OPPORTUNITY: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+# In one order, so that two requests for the same ones do not wait for each other.
+LOCK_LEARNING_OPPORTUNITIES: Final = """
+SELECT pg_advisory_xact_lock(key)
+FROM (SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest($1::text[]) AS id ORDER BY key) AS ordered
+"""
 
 _OPPORTUNITY: Final = (
     "learning_opportunity_id, version, revision, member, body_hash, document, missing_elements, accepted_at"
 )
 
+# Of each version that is asked for: the revision asked for, and the newest.
 OPPORTUNITY_REVISIONS: Final = f"""
-(SELECT {_OPPORTUNITY} FROM learning_opportunity_revision
- WHERE learning_opportunity_id = $1 AND version = $2 ORDER BY revision DESC LIMIT 1)
-UNION ALL
-(SELECT {_OPPORTUNITY} FROM learning_opportunity_revision
- WHERE learning_opportunity_id = $1 AND version = $2 AND revision = $3)
+SELECT r.* FROM unnest($1::text[], $2::integer[], $3::integer[]) AS asked (id, number, sent)
+CROSS JOIN LATERAL (
+    (SELECT {_OPPORTUNITY} FROM learning_opportunity_revision
+     WHERE learning_opportunity_id = asked.id AND version = asked.number ORDER BY revision DESC LIMIT 1)
+    UNION ALL
+    (SELECT {_OPPORTUNITY} FROM learning_opportunity_revision
+     WHERE learning_opportunity_id = asked.id AND version = asked.number AND revision = asked.sent)
+) AS r
 """  # noqa: S608 - names of columns, from above
 
 OPPORTUNITY_VERSIONS: Final = f"""
@@ -88,8 +104,13 @@ WHERE (learning_opportunity_id, version) > ($1, $2) AND ($4::text IS NULL OR mem
 ORDER BY learning_opportunity_id, version, revision DESC LIMIT $3
 """  # noqa: S608 - names of columns, from above
 
-INSERT_OPPORTUNITY: Final = f"""
-INSERT INTO learning_opportunity_revision ({_OPPORTUNITY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT_OPPORTUNITIES: Final = f"""
+INSERT INTO learning_opportunity_revision ({_OPPORTUNITY})
+SELECT learning_opportunity_id, version, revision, member, body_hash, document::jsonb, missing_elements::jsonb,
+       accepted_at
+FROM unnest(
+    $1::text[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[]
+) AS new ({_OPPORTUNITY})
 """  # noqa: S608 - names of columns, from above
 
 DESCRIPTIONS: Final = """
@@ -118,17 +139,20 @@ class LearningOpportunity:
     accepted_at: datetime
 
 
-async def lock_learning_opportunity(connection: Connection, learning_opportunity_id: str) -> None:
+async def lock_learning_opportunities(connection: Connection, ids: Iterable[str]) -> None:
     """Let one revision of a learning opportunity in at a time, to the end of the transaction."""
-    await connection.execute(LOCK_LEARNING_OPPORTUNITY, learning_opportunity_id)
+    await connection.execute(LOCK_LEARNING_OPPORTUNITIES, list(ids))
 
 
 async def opportunity_revisions(
-    connection: Connection, learning_opportunity_id: str, version: int, revision: int
-) -> dict[int, LearningOpportunity]:
-    """The newest revision of a version, and the one asked for, by number."""
-    rows = await connection.fetch(OPPORTUNITY_REVISIONS, learning_opportunity_id, version, revision)
-    return {row["revision"]: LearningOpportunity(**dict(row)) for row in rows}
+    connection: Connection, asked: Iterable[tuple[str, int, int]]
+) -> dict[tuple[str, int], dict[int, LearningOpportunity]]:
+    """By id and version: the newest revision, and the one asked for, by number; `asked` are id, version, revision."""
+    known: dict[tuple[str, int], dict[int, LearningOpportunity]] = {}
+    for row in await connection.fetch(OPPORTUNITY_REVISIONS, *columns(list(asked), 3)):
+        stored = LearningOpportunity(**dict(row))
+        known.setdefault((stored.learning_opportunity_id, stored.version), {})[stored.revision] = stored
+    return known
 
 
 async def opportunity_versions(connection: Connection, learning_opportunity_id: str) -> list[LearningOpportunity]:
@@ -145,19 +169,23 @@ async def opportunities(
     return [LearningOpportunity(**dict(row)) for row in rows]
 
 
-async def add_learning_opportunity(connection: Connection, revision: LearningOpportunity) -> None:
-    """Store a revision."""
-    await connection.execute(
-        INSERT_OPPORTUNITY,
-        revision.learning_opportunity_id,
-        revision.version,
-        revision.revision,
-        revision.member,
-        revision.body_hash,
-        revision.document,
-        revision.missing_elements,
-        revision.accepted_at,
-    )
+async def add_learning_opportunities(connection: Connection, revisions: Sequence[LearningOpportunity]) -> None:
+    """Store revisions."""
+    rows: list[tuple[Any, ...]] = [
+        (
+            one.learning_opportunity_id,
+            one.version,
+            one.revision,
+            one.member,
+            one.body_hash,
+            orjson.dumps(one.document).decode(),
+            orjson.dumps(one.missing_elements).decode(),
+            one.accepted_at,
+        )
+        for one in revisions
+    ]
+    if rows:
+        await connection.execute(INSERT_OPPORTUNITIES, *columns(rows, 8))
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,26 @@ async def test_a_request_of_completions(database: Make) -> None:
         await see(request, 11)
 
 
+async def test_a_request_of_learning_opportunities(database: Make) -> None:
+    async with on(database, "provider") as (pool, connection):
+        ground = provider_ground.Ground(pool)
+        async with ground.caller(None, "consortium") as registry:
+            entered = await registry.put(
+                "/members/northbridge", json=provider_ground.member(), headers={"If-None-Match": "*"}
+            )
+            assert entered.status_code == 201
+        async with ground.caller("northbridge", "publisher") as northbridge:
+
+            async def request(names: list[str]) -> Counted:
+                rows = [provider_ground.opportunity(id=f"northbridge:{name}") for name in names]
+                async with counted(connection) as seen:
+                    await _post(northbridge, "/learning-opportunities:bulk", rows)
+                return seen
+
+            # begin; members read; ids locked; revisions read; revisions and the outbox written; commit
+            await see(request, 7)
+
+
 def _enrolment(name: str) -> dict[str, Any]:
     return {"reference": f"E-{name}"} | record_ground.enrolment("strathmore", name)
 

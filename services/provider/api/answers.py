@@ -43,6 +43,18 @@ class LearningOpportunityAnswer(LearningOpportunityDocument):
     accepted_at: datetime
 
 
+class LearningOpportunityReceipt(BaseModel):
+    """A line's answer where it was accepted; where it was not, the line is a problem with the `id`."""
+
+    id: str
+    version: int
+    revision: int
+    body_hash: str = Field(description="SHA-256 of the accepted values.")
+    missing_elements: list[str] = Field(description="What Annex I asks for and the member did not state.")
+    accepted_at: datetime
+    status: int = Field(description="201 new, 200 known already.")
+
+
 class VersionNumbers(BaseModel):
     """A version there is, and its newest revision."""
 

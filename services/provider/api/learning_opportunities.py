@@ -6,21 +6,27 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from chassis import telemetry
+from chassis.accepting import Row
+from chassis.bulk import DryRun, accept_lines, answered_by_line, bulk_body
 from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, body, cursor, encode_cursor, page_size, problems
 from chassis.identity import Principal, Role, member_of, require
-from chassis.problems import not_found
+from chassis.problems import Problem, not_found
 from contracts.event import LearningOpportunityId, MemberId
 from services.provider import store
-from services.provider.api.answers import LearningOpportunityAnswer, LearningOpportunityWithVersions
-from services.provider.application.learning_opportunities import PublishLearningOpportunity, as_answer
-from services.provider.documents import LearningOpportunityDocument, Version
+from services.provider.api.answers import (
+    LearningOpportunityAnswer,
+    LearningOpportunityReceipt,
+    LearningOpportunityWithVersions,
+)
+from services.provider.application.learning_opportunities import PublishLearningOpportunities, as_answer
+from services.provider.documents import LearningOpportunityDocument, LearningOpportunityLine, Version
 
 Anybody = Annotated[Principal, Depends(require())]
 Publisher = Annotated[Principal, Depends(require(Role.PUBLISHER))]
 
 
-def routes(pool: Pool, publish: PublishLearningOpportunity) -> APIRouter:
+def routes(pool: Pool, publish: PublishLearningOpportunities) -> APIRouter:
     """The routes under /learning-opportunities."""
     router = APIRouter(tags=["learning opportunities"])
 
@@ -38,10 +44,29 @@ def routes(pool: Pool, publish: PublishLearningOpportunity) -> APIRouter:
 
         The id begins with your own member id and a colon.
         """
-        published = await publish(
-            member_of(principal), learning_opportunity_id, document, telemetry.current_traceparent()
-        )
-        return as_json(as_answer(published.revision), 201 if published.is_new else 200)
+        rows = [Row(learning_opportunity_id, document)]
+        (answer,) = await publish(member_of(principal), rows, telemetry.current_traceparent())
+        if isinstance(answer, Problem):
+            raise answer
+        return as_json(as_answer(answer.revision), 201 if answer.is_new else 200)
+
+    @router.post(
+        "/learning-opportunities:bulk",
+        response_class=Response,
+        responses=answered_by_line(LearningOpportunityReceipt, dry_run=True),
+    )
+    async def post_learning_opportunities(
+        principal: Publisher,
+        content: Annotated[bytes, Depends(bulk_body(LearningOpportunityLine))],
+        dry_run: DryRun = False,
+    ) -> Response:
+        """Publish up to 1,000 learning opportunities: one JSON document a line, each with its `id`; 4 MiB at most.
+
+        All are stored in one transaction, in their order; the answer has one line for each, in the same order. A line
+        that is refused is a problem with its own status, and the others stand. With `dry_run` nothing is stored.
+        """
+        member = member_of(principal)
+        return await accept_lines(publish, member, LearningOpportunityLine, content, name="id", dry_run=dry_run)
 
     @router.get("/learning-opportunities", response_model=Page[LearningOpportunityAnswer])
     async def get_learning_opportunities(

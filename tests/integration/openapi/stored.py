@@ -118,6 +118,7 @@ async def _in_provider(url: str, issuer: Issuer, _: Pool) -> Stored:
         {
             "PUT /members/{member_id}": of_provider.member(),
             "PUT /learning-opportunities/{learning_opportunity_id}": of_provider.opportunity(),
+            "POST /learning-opportunities:bulk": of_provider.opportunity(id="northbridge:data-ethics"),
             "PUT /completions/{reference}": of_provider.completion(),
             "POST /completions:bulk": of_provider.completion(reference="C-1"),
             "POST /learners:erase": {**ERASURE, "erased_at": "2026-09-01T09:30:00Z", "erased_by": "registry"},
