@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.event import Quantity
+from contracts.provider_completion import Result
 from services.learner_record.domain.record import EntryState
 
 
@@ -255,3 +256,67 @@ class RecordView(View):
     learner_id: UUID
     version: Annotated[int, Field(description="Rises with every change; the stream sends it.")]
     members: list[MemberView]
+
+
+class PublishedLearner(View):
+    """Who the learner is to the provider."""
+
+    scheme: str
+    identifier: Annotated[str, Field(description="Your identifier in the consortium, in its canonical form.")]
+    reference: str
+
+
+class PublishedScale(BaseModel):
+    """The scale that a mark is on."""
+
+    model_config = ConfigDict(frozen=True, serialize_by_alias=True)
+
+    lowest: str
+    passing: Annotated[str, Field(alias="pass")]
+    highest: str
+
+
+class PublishedUse(View):
+    """A conferred award outside Concord that already counts this credit."""
+
+    awarding_member: str | None = None
+    title: str
+    framework: str
+    level: int
+    ladder: str | None = None
+
+
+class PublishedCompletion(View):
+    """A completion as its member published it (documents.md); what nobody stated is left out."""
+
+    reference: str
+    revision: int
+    learner: PublishedLearner
+    learning_opportunity: Version
+    credits: str
+    framework: str
+    level: int | None = None
+    result: Result
+    mark: str | None = None
+    mark_scale: PublishedScale | None = None
+    completed_on: date
+    issued_on: date | None = None
+    workload_hours: str | None = None
+    identity_verified_at_assessment: bool
+    used_for: PublishedUse | None = None
+    title: str | None = None
+    awarding_body: str | None = None
+    learning_outcomes: list[str] | None = None
+    assessment_type: str | None = None
+    participation_form: str | None = None
+    quality_assurance: str | None = None
+    revoked: bool | None = None
+    revocation_reason: str | None = None
+
+
+class RecordDownload(View):
+    """A learner's record to take along."""
+
+    generated_at: datetime
+    record: RecordView
+    completions: Annotated[list[PublishedCompletion], Field(description="At their newest revision.")]

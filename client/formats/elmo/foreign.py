@@ -158,8 +158,11 @@ class _Foreign:
 
     def _credit(self) -> dict[str, Any]:
         """Credit, framework and level: those of a framework whose own credit is stated; nothing is converted."""
+        # Of several of one kind the first.
         stated = dict(reversed(self._instance.credits))
-        levels = {one.token_of("type").upper(): one.token_of("value") for one in reversed(self._element.all("level"))}
+        levels: dict[str, str] = {}
+        for one in self._element.all("level"):
+            levels.setdefault(one.token_of("type").upper(), one.token_of("value"))
         named = [one for one in levels if one in SCHEMES]
         frameworks: list[str] = [self._own.framework] if self._own.framework else named or ["EQF", "FHEQ", "SCQF"]
         framework = next((one for one in frameworks if SCHEMES[one] in stated), None)

@@ -12,10 +12,11 @@ from chassis.http import create_app
 from chassis.identity import Verifier
 from chassis.learners import Scheme
 from chassis.service import database_answers
-from services.learner_record.api import asking, enrolments, previews, progress, record, rights
-from services.learner_record.api.whose import learner_of_token
+from services.learner_record.api import asking, downloads, enrolments, previews, progress, record, rights
+from services.learner_record.api.whose import identified_by_token, learner_of_token
 from services.learner_record.application.asking import Ask
 from services.learner_record.application.conferring import ConferAward
+from services.learner_record.application.downloading import DownloadRecord
 from services.learner_record.application.enrolling import RecordEnrolments
 from services.learner_record.application.reading import ReadRecord
 from services.learner_record.application.rights import Rights
@@ -57,7 +58,9 @@ def create_api(
     app.include_router(enrolments.routes(pool, enrol))
     app.include_router(progress.routes(pool, ConferAward(pool, clock, zone)))
     learner_of = learner_of_token(learner_id_key, scheme)
-    app.include_router(record.routes(ReadRecord(pool, clock, zone), watch, learner_of))
+    read = ReadRecord(pool, clock, zone)
+    app.include_router(record.routes(read, watch, learner_of))
+    app.include_router(downloads.routes(DownloadRecord(read, clock), identified_by_token(learner_id_key, scheme)))
     app.include_router(asking.routes(Ask(pool, clock, zone), learner_of))
     app.include_router(previews.routes(others, learner_of))
     of_learners = Rights(pool, clock, others)

@@ -50,7 +50,7 @@ def routes(rights: Rights, learner_of: LearnerOfToken, *, learner_id_key: bytes,
     async def get_export(principal: Learner) -> Response:
         """Everything that is held about you in all services, as one JSON document. 503 where one does not answer."""
         content = await rights.export(learner_of(principal))
-        headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="concord-record.json"'}
+        headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="concord-export.json"'}
         return Response(content, media_type="application/json", headers=headers)
 
     @router.get("/record/accesses", response_model=list[Access], responses=problems(409, 503))

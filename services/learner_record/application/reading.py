@@ -44,6 +44,15 @@ from services.learner_record.views import (
 JSON = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class WholeRecord:
+    """A record as it is shown, what is stored of it, and the names for that."""
+
+    view: RecordView
+    stored: StoredRecord
+    names: Names
+
+
 class ReadRecord:
     """Reads a learner's record, in two round trips: without a transaction, since the first statement is one instant."""
 
@@ -69,7 +78,15 @@ class ReadRecord:
             await accesses.note(connection, reader, "record", self._clock(), learner_id=learner_id)
             return await self._read(connection, learner_id, member)
 
+    async def whole(self, learner_id: UUID) -> WholeRecord:
+        """The record as it is now, with what it was put together from."""
+        async with self._pool.acquire(timeout=COMMAND_TIMEOUT) as connection:
+            return await self._whole(connection, learner_id, None)
+
     async def _read(self, connection: Connection, learner_id: UUID, member: str | None) -> RecordView:
+        return (await self._whole(connection, learner_id, member)).view
+
+    async def _whole(self, connection: Connection, learner_id: UUID, member: str | None) -> WholeRecord:
         stored = await records.record(connection, learner_id)
         members = {one["provider"] for one in stored.completions} | {one["receiver"] for one in stored.enrolments}
         opportunities = {
@@ -79,7 +96,8 @@ class ReadRecord:
         names = await records.names(connection, members, awards, sorted(opportunities))
         page = _Page(stored, names, self._zone)
         wanted = sorted(members) if member is None else [member]
-        return RecordView(learner_id=learner_id, version=stored.version, members=[page.member(one) for one in wanted])
+        view = RecordView(learner_id=learner_id, version=stored.version, members=[page.member(one) for one in wanted])
+        return WholeRecord(view, stored, names)
 
 
 @dataclass(frozen=True, slots=True)
