@@ -4,12 +4,9 @@ import asyncio
 import base64
 import binascii
 import json
-import re
 import time
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import httpx
@@ -24,8 +21,31 @@ from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 from starlette.routing import BaseRoute
 
+from chassis.claims import ClaimNames, NotTrusted, Principal, Role
+from chassis.discovery import Discovery, IssuerUnreachable, authenticate, get_json, post_form
 from chassis.problems import forbidden, unauthenticated, unavailable
-from chassis.settings import Settings
+from chassis.settings import Settings, listed, pairs_in
+
+__all__ = [
+    "ALGORITHMS",
+    "LEEWAY_SECONDS",
+    "LONGEST_TOKEN",
+    "Access",
+    "IssuerUnreachable",
+    "NotTrusted",
+    "Principal",
+    "Role",
+    "ServiceToken",
+    "Verifier",
+    "access_of",
+    "dependencies_of",
+    "member_of",
+    "own_member",
+    "principal_of",
+    "public",
+    "require",
+    "walk",
+]
 
 log = structlog.get_logger()
 
@@ -34,45 +54,7 @@ ALGORITHMS: Final = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "
 LEEWAY_SECONDS: Final = 10
 """By how much the issuer's clock may differ from this one."""
 LONGEST_TOKEN: Final = 8_192
-_MEMBER: Final = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _REGISTRY: Final = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
-
-
-class Role(StrEnum):
-    """What a person or a system may do; a token lists its roles."""
-
-    PUBLISHER = "publisher"
-    REGISTRY = "registry"
-    OFFICER = "officer"
-    OPERATIONS = "operations"
-    CONSORTIUM = "consortium"
-    LEARNER = "learner"
-    SERVICE = "service"
-    """A service that acts for another of the same consortium: exports and erasure (docs/privacy.md)."""
-
-
-@dataclass(frozen=True)
-class Principal:
-    """Who calls, as the token says it."""
-
-    subject: str
-    member: str | None
-    """The member they act for; None for staff of the consortium and of operations."""
-    roles: frozenset[Role]
-    learner_identifiers: tuple[str, ...] = ()
-    """A learner's identifiers as the federation states them, in its order and not yet checked."""
-
-    def has(self, *roles: Role) -> bool:
-        """Whether at least one of the roles is theirs."""
-        return not self.roles.isdisjoint(roles)
-
-
-class NotTrusted(Exception):
-    """The token is not accepted; the text says why, without repeating the token."""
-
-
-class IssuerUnreachable(Exception):
-    """The issuer's keys or a token could not be fetched; another try may succeed."""
 
 
 class Verifier:
@@ -80,7 +62,7 @@ class Verifier:
 
     The keys are fetched when the first token comes, when they are older than `max_age` seconds, and when a token
     names a key that is not among them – then at most once in `pause` seconds, so that made-up key ids cost the
-    issuer nothing.
+    issuer nothing. Without a `jwks_url` the issuer's own document says where they are, and how it writes its name.
     """
 
     def __init__(
@@ -88,8 +70,9 @@ class Verifier:
         *,
         issuer: str,
         audience: str,
-        jwks_url: str,
+        jwks_url: str = "",
         client: httpx.AsyncClient | None = None,
+        names: ClaimNames = ClaimNames(),  # noqa: B008 - it is frozen
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         pause: float = 5.0,
@@ -99,6 +82,8 @@ class Verifier:
         self._audience = audience
         self._jwks_url = jwks_url
         self._client = client
+        self._discovery = Discovery(issuer, client, monotonic=monotonic)
+        self.names = names
         self._now = now
         self._monotonic = monotonic
         self._pause = pause
@@ -109,12 +94,32 @@ class Verifier:
         self._fetching = asyncio.Lock()
 
     @classmethod
-    def of(cls, settings: Settings) -> "Verifier":
-        """The verifier of a process with these settings."""
-        return cls(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url)
+    def of(
+        cls, settings: Settings, client: httpx.AsyncClient | None = None, *, audience: str | None = None
+    ) -> "Verifier":
+        """The verifier of access tokens in a process with these settings, or of tokens for another audience."""
+        names = ClaimNames(
+            subject=settings.oidc_subject_claim,
+            member=settings.oidc_member_claim,
+            roles=listed(settings.oidc_roles_claim),
+            learner=settings.oidc_learner_claim,
+            member_names=pairs_in(settings.oidc_member_names),
+            role_names=pairs_in(settings.oidc_role_names),
+        )
+        return cls(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience if audience is None else audience,
+            jwks_url=settings.oidc_jwks_url,
+            client=client,
+            names=names,
+        )
 
     async def verify(self, token: str) -> Principal:
-        """The principal that a token stands for.
+        """The principal that a token stands for; raises as `claims_of` does, and where a claim is not of its form."""
+        return self.names.principal(await self.claims_of(token))
+
+    async def claims_of(self, token: str) -> dict[str, Any]:
+        """What a token says.
 
         Raises NotTrusted where it is malformed, signed otherwise than by the issuer, for somebody else, expired or
         not yet valid; IssuerUnreachable where the issuer's keys are needed and cannot be had.
@@ -138,7 +143,8 @@ class Verifier:
                 claims = jwt.decode(token, key, registry=_REGISTRY).claims
         except (JoseError, ValueError, TypeError) as error:
             raise NotTrusted("the token's signature is not the issuer's") from error
-        return self._principal(claims)
+        self._check(claims)
+        return claims
 
     async def _key(self, key_id: str | None) -> jwk.Key:
         now = self._monotonic()
@@ -165,9 +171,12 @@ class Verifier:
 
     async def _fetch(self) -> None:
         try:
-            document = await _get_json(self._client, self._jwks_url)
-            keys = _signing_keys(document)
-        except (httpx.HTTPError, ValueError) as error:
+            url = self._jwks_url
+            if not url:
+                published = await self._discovery.metadata()
+                self._issuer, url = published.issuer, published.jwks_uri
+            keys = _signing_keys(await get_json(self._client, url))
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, IssuerUnreachable) as error:
             # The keys at hand stay good; what an issuer that is away has signed is still signed.
             log.warning("the issuer's keys could not be fetched", error=type(error).__name__)
         else:
@@ -175,7 +184,7 @@ class Verifier:
             self._fetched_at = self._monotonic()
         self._tried_at = self._monotonic()
 
-    def _principal(self, claims: dict[str, Any]) -> Principal:
+    def _check(self, claims: Mapping[str, Any]) -> None:
         now = self._now()
         if claims.get("iss") != self._issuer:
             raise NotTrusted("the token is another issuer's")
@@ -190,25 +199,12 @@ class Verifier:
         valid_from = _instant(claims, "nbf")
         if valid_from is not None and now < valid_from - LEEWAY_SECONDS:
             raise NotTrusted("the token is not valid yet")
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not 0 < len(subject) <= 255 or "\x00" in subject:
-            raise NotTrusted("the token has no usable subject")
-        member = claims.get("member")
-        if member is not None and not (isinstance(member, str) and _MEMBER.fullmatch(member)):
-            raise NotTrusted("the token's member is no member id")
-        return Principal(
-            subject=subject,
-            member=member,
-            # An issuer may know more roles than Concord does.
-            roles=frozenset(Role(role) for role in _texts(claims, "roles") if role in set(Role)),
-            learner_identifiers=_texts(claims, "schac_personal_unique_code"),
-        )
 
 
 def _header(token: str) -> dict[str, Any]:
     parts = token.split(".")
     if len(parts) != 3:
-        raise NotTrusted("the token is no signed JWT")
+        raise NotTrusted("the token is no signed JWT, and others cannot be read")
     try:
         header = json.loads(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)))
     except (binascii.Error, ValueError, RecursionError) as error:
@@ -218,23 +214,13 @@ def _header(token: str) -> dict[str, Any]:
     return header
 
 
-def _instant(claims: dict[str, Any], name: str) -> float | None:
+def _instant(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise NotTrusted(f"the token's {name} is no instant")
     return float(value)
-
-
-def _texts(claims: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = claims.get(name)
-    if value is None:
-        return ()
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(item, str) and "\x00" not in item for item in values):
-        raise NotTrusted(f"the token's {name} is no text or list of texts")
-    return tuple(values)
 
 
 def _signing_keys(document: Any) -> dict[str | None, jwk.Key]:
@@ -251,17 +237,6 @@ def _signing_keys(document: Any) -> dict[str | None, jwk.Key]:
         except (JoseError, ValueError, TypeError, Warning) as error:
             log.warning("a key of the issuer is not usable", kid=raw.get("kid"), error=type(error).__name__)
     return keys
-
-
-async def _get_json(client: httpx.AsyncClient | None, url: str) -> Any:
-    timeout = httpx.Timeout(2.0)
-    if client is not None:
-        response = await client.get(url, timeout=timeout, follow_redirects=True)
-    else:
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=True) as own:
-            response = await own.get(url)
-    response.raise_for_status()
-    return response.json()
 
 
 # What a route asks of its caller
@@ -386,15 +361,16 @@ class ServiceToken(httpx.Auth):
         issuer: str,
         client_id: str,
         client_secret: str,
+        asked: Mapping[str, str] | None = None,
         client: httpx.AsyncClient | None = None,
-        token_url: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._discovery_url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        """`asked` are further fields that the issuer needs, such as a scope."""
+        self._discovery = Discovery(issuer, client, monotonic=monotonic)
         self._client_id = client_id
         self._client_secret = client_secret
+        self._form = {"grant_type": "client_credentials", **(asked or {})}
         self._client = client
-        self._token_url = token_url
         self._monotonic = monotonic
         self._value: str | None = None
         self._good_until = 0.0
@@ -409,28 +385,17 @@ class ServiceToken(httpx.Auth):
             return self._value
 
     async def _fetch(self) -> None:
+        published = await self._discovery.metadata()
+        own, auth = authenticate(published, self._client_id, self._client_secret)
         try:
-            if self._token_url is None:
-                self._token_url = str((await _get_json(self._client, self._discovery_url))["token_endpoint"])
-            answer = await self._post(self._token_url)
+            response = await post_form(self._client, published.token_endpoint, {**self._form, **own}, auth)
+            response.raise_for_status()
+            answer = response.json()
             self._value = str(answer["access_token"])
             lasts = float(answer.get("expires_in", 60))
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
             raise IssuerUnreachable(f"no token from the issuer: {type(error).__name__}") from error
         self._good_until = self._monotonic() + max(lasts - 30.0, lasts / 2)
-
-    async def _post(self, url: str) -> dict[str, Any]:
-        form = {"grant_type": "client_credentials"}
-        credentials = (self._client_id, self._client_secret)
-        timeout = httpx.Timeout(2.0)
-        if self._client is not None:
-            response = await self._client.post(url, data=form, auth=credentials, timeout=timeout)
-        else:
-            async with httpx.AsyncClient(timeout=timeout) as own:
-                response = await own.post(url, data=form, auth=credentials)
-        response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        return answer
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Put the token on a request; once more with a new one where the old was not accepted."""

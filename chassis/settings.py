@@ -44,6 +44,31 @@ def _days(text: str) -> str:
 Days = Annotated[str, AfterValidator(_days)]
 """Days of the calendar with commas between them; `days_in` reads it."""
 
+
+def listed(text: str) -> tuple[str, ...]:
+    """What a setting names with commas between."""
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def pairs_in(text: str) -> dict[str, str]:
+    """The pairs of a setting, written as ours=theirs with commas between: theirs and ours; raises ValueError."""
+    found = {}
+    for pair in listed(text):
+        ours, _, theirs = pair.partition("=")
+        if not (ours.strip() and theirs.strip()):
+            raise ValueError(f"{pair} is no pair ours=theirs")
+        found[theirs.strip()] = ours.strip()
+    return found
+
+
+def _pairs(text: str) -> str:
+    pairs_in(text)
+    return text
+
+
+Pairs = Annotated[str, AfterValidator(_pairs)]
+"""Names of ours and of somebody else's, as ours=theirs with commas between; `pairs_in` reads it."""
+
 Known = TypeVar("Known", bound="Surroundings")
 
 
@@ -77,9 +102,26 @@ class Settings(Surroundings):
     metrics_port: int = Field(9000, description="Port of metrics, and of a worker's health.")
     oidc_issuer: str = Field("", description="Whose tokens are accepted.")
     oidc_audience: str = Field("concord", description="For whom a token must be.")
-    oidc_jwks_url: str = Field("", description="Where the issuer's keys are; the issuer's `/jwks` where it is empty.")
+    oidc_jwks_url: str = Field("", description="Where the issuer's keys are; where it is empty the issuer says it.")
     oidc_client_id: str = Field("", description="The client this process is at the issuer, where it asks for tokens.")
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="That client's secret.")
+    oidc_scope: str = Field("openid profile", description="What is asked for when people sign in.")
+    oidc_client_scope: str = Field("", description="What is asked for with a token of this process's own.")
+    oidc_audience_parameter: Literal["", "audience", "resource"] = Field(
+        "", description="By which parameter the issuer wants to be told OIDC_AUDIENCE; most want none."
+    )
+    oidc_subject_claim: str = Field("sub", description="The claim that says who somebody is.")
+    oidc_member_claim: str = Field("member", description="The claim that names the member somebody acts for.")
+    oidc_roles_claim: str = Field("roles", description="The claims that list somebody's roles, with commas between.")
+    oidc_learner_claim: str = Field(
+        "schac_personal_unique_code", description="The claim with a learner's identifier of the federation."
+    )
+    oidc_member_names: Pairs = Field(
+        "", description="How the issuer calls the members: northbridge=northbridge.example, …; empty: as Concord does."
+    )
+    oidc_role_names: Pairs = Field(
+        "", description="How the issuer calls the roles: officer=concord-officers, …; empty: as Concord does."
+    )
     learner_id_key: SecretStr = Field(SecretStr(""), description="Key of the learners' pseudonyms.")
     learner_scheme: Literal["ESI", "ULN"] = Field("ESI", description="The consortium's one identifier scheme.")
     consortium: str = Field("concord", description="The consortium's id, in the `ce_source` of its events.")
@@ -102,9 +144,14 @@ class Settings(Surroundings):
     set_aside_in_a_row: int = Field(25, ge=1, description="Records that fail in a row before the consumer stops.")
 
     @property
-    def jwks_url(self) -> str:
-        """Where the keys of the issuer are."""
-        return self.oidc_jwks_url or f"{self.oidc_issuer.rstrip('/')}/jwks"
+    def for_audience(self) -> dict[str, str]:
+        """The parameter by which the issuer is told for whom a token shall be; nothing where it wants none."""
+        return {self.oidc_audience_parameter: self.oidc_audience} if self.oidc_audience_parameter else {}
+
+    @property
+    def asked_with_credentials(self) -> dict[str, str]:
+        """What the issuer is told besides when this process asks for a token of its own."""
+        return self.for_audience | ({"scope": self.oidc_client_scope} if self.oidc_client_scope else {})
 
 
 def read(kind: type[Known], environment: Mapping[str, str]) -> Known:

@@ -11,6 +11,8 @@ import httpx
 
 EARLY: Final = 30.0
 """Seconds before its end at which a token is renewed, or at half its time where it is given for less than a minute."""
+BASIC, POST = "client_secret_basic", "client_secret_post"
+"""The two ways of showing a secret (OpenID Connect Core 1.0, section 9); the first where an issuer says nothing."""
 
 _Exchange = Generator[httpx.Request, httpx.Response, None]
 
@@ -26,18 +28,21 @@ class IssuerAway(httpx.TransportError):
 class ClientCredentials(httpx.Auth):
     """Gives every request a token of the OIDC issuer, fetched by client credentials and renewed in time.
 
-    The token's address is the one that the issuer publishes (OpenID Connect Discovery 1.0). A token that a service
-    does not accept is fetched anew, once.
+    The token's address, and how the issuer takes a client's secret, are what the issuer publishes (OpenID Connect
+    Discovery 1.0). A token that a service does not accept is fetched anew, once. `scope` is for issuers that need one.
     """
 
     requires_response_body = True
 
-    def __init__(self, issuer: str, client_id: str, client_secret: str, *, audience: str = "concord") -> None:
+    def __init__(
+        self, issuer: str, client_id: str, client_secret: str, *, audience: str = "concord", scope: str = ""
+    ) -> None:
         self._issuer = issuer.rstrip("/")
-        self._form = {"grant_type": "client_credentials", "audience": audience}
-        # Encoded as forms are before they become Basic credentials: RFC 6749, section 2.3.1.
-        self._basic = httpx.BasicAuth(quote(client_id, safe=""), quote(client_secret, safe=""))
-        self._token_url = ""
+        stated = {"grant_type": "client_credentials", "audience": audience, "scope": scope}
+        self._form = {name: value for name, value in stated.items() if value}
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._published: dict[str, Any] = {}
         self._token = ""
         self._renew_at = 0.0
 
@@ -57,15 +62,25 @@ class ClientCredentials(httpx.Auth):
     def _fetch(self, request: httpx.Request) -> _Exchange:
         # Requests that are made by hand have no time-out but the one that is given to them.
         extensions = {"timeout": request.extensions["timeout"]} if "timeout" in request.extensions else {}
-        if not self._token_url:
+        if not self._published:
             discovery = f"{self._issuer}/.well-known/openid-configuration"
             answer = yield httpx.Request("GET", discovery, extensions=extensions)
-            self._token_url = str(_member_of(answer, "token_endpoint"))
-        asking = httpx.Request("POST", self._token_url, data=self._form, extensions=extensions)
-        answer = yield next(self._basic.auth_flow(asking))
+            _member_of(answer, "token_endpoint")
+            self._published = answer.json()
+        answer = yield self._asking(extensions)
         self._token = str(_member_of(answer, "access_token"))
         lasts = float(answer.json().get("expires_in") or 60)
         self._renew_at = time.monotonic() + max(lasts - EARLY, lasts / 2)
+
+    def _asking(self, extensions: dict[str, Any]) -> httpx.Request:
+        url = str(self._published["token_endpoint"])
+        methods = self._published.get("token_endpoint_auth_methods_supported") or [BASIC]
+        if BASIC not in methods and POST in methods:
+            form = {**self._form, "client_id": self._client_id, "client_secret": self._client_secret}
+            return httpx.Request("POST", url, data=form, extensions=extensions)
+        # Encoded as forms are before they become Basic credentials: RFC 6749, section 2.3.1.
+        basic = httpx.BasicAuth(quote(self._client_id, safe=""), quote(self._client_secret, safe=""))
+        return next(basic.auth_flow(httpx.Request("POST", url, data=self._form, extensions=extensions)))
 
 
 def _member_of(answer: httpx.Response, name: str) -> Any:
@@ -86,11 +101,14 @@ class Connection:
     client_id: str = ""
     client_secret: str = ""
     token: str = ""
+    audience: str = "concord"
+    """For whom the issuer is asked to make the token; empty where it does not want to be told."""
+    scope: str = ""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[httpx.AsyncClient]:
         """An HTTP client for the service at `url`, signed in."""
-        auth = None if self.token else ClientCredentials(self.issuer, self.client_id, self.client_secret)
+        auth = None if self.token else self._credentials()
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         # Servers close connections that were idle for a few seconds; they are not used again so late.
         limits = httpx.Limits(keepalive_expiry=2.0)
@@ -98,3 +116,8 @@ class Connection:
             base_url=self.url, auth=auth, headers=headers, timeout=30.0, limits=limits
         ) as client:
             yield client
+
+    def _credentials(self) -> ClientCredentials:
+        return ClientCredentials(
+            self.issuer, self.client_id, self.client_secret, audience=self.audience, scope=self.scope
+        )

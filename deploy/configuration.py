@@ -47,13 +47,19 @@ addresses. What the local issuer reads is in docker-compose.yml; production has 
 """
 
 _READ: Final = re.compile(r"settings\.([a-z_]+)\b")
+_FOR_AUDIENCE: Final = {"oidc_audience_parameter", "oidc_audience"}
+_TOGETHER: Final = {
+    "for_audience": _FOR_AUDIENCE,
+    "asked_with_credentials": _FOR_AUDIENCE | {"oidc_client_scope"},
+}
+"""What the settings' own properties read."""
 _IMPORT: Final = re.compile(r"^from chassis(?:\.([a-z_.]+))? import ([\w, ]+)", re.MULTILINE)
 _CHASSIS_OF_ALL: Final = "service"
 
 
 def _reads(text: str) -> set[str]:
     found = set(_READ.findall(text))
-    return found | ({"oidc_issuer", "oidc_jwks_url"} if "jwks_url" in found else set())
+    return found.union(*(fields for name, fields in _TOGETHER.items() if name in found))
 
 
 def _chassis(module: str) -> str:

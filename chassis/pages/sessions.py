@@ -79,6 +79,8 @@ class Session:
     access_token: str
     name: str
     expires_at: datetime
+    id_token: str = ""
+    """What the issuer is told whose session ends there as well."""
 
     @property
     def form_token(self) -> str:
@@ -116,13 +118,23 @@ class Sessions:
             return None
         return SignIn(row["nonce"], row["code_verifier"], row["return_to"])
 
-    async def open(self, access_token: str, name: str, *, now: datetime, expires_at: datetime) -> Session:
-        """A new session under a new id; forgets those whose time is over."""
-        session = Session(secrets.token_urlsafe(32), access_token, name, expires_at)
-        inside: dict[str, Any] = {"access_token": access_token, "name": name}
+    async def open(
+        self,
+        access_token: str,
+        name: str,
+        *,
+        now: datetime,
+        expires_at: datetime,
+        id_token: str = "",
+        instead_of: str = "",
+    ) -> Session:
+        """A new session under a new id, which ends the one that it comes `instead_of`; forgets those that are over."""
+        session = Session(secrets.token_urlsafe(32), access_token, name, expires_at, id_token)
+        inside: dict[str, Any] = {"access_token": access_token, "name": name, "id_token": id_token}
         sealed = jwe.encrypt_compact(_SEALING, orjson.dumps(inside), _key(session.id))
         async with transaction(self._pool) as connection:
             await connection.execute(DELETE_EXPIRED_SESSIONS, now)
+            await connection.execute(DELETE_SESSION, _hash(instead_of))
             await connection.execute(INSERT_SESSION, _hash(session.id), sealed, expires_at)
         return session
 
@@ -137,7 +149,10 @@ class Sessions:
         except JoseError:
             return None
         inside = orjson.loads(opened or b"{}")
-        return Session(session_id, inside["access_token"], inside["name"], row["expires_at"])
+        # A session that the version before this one opened has no identity token.
+        return Session(
+            session_id, inside["access_token"], inside["name"], row["expires_at"], inside.get("id_token", "")
+        )
 
     async def close(self, session_id: str) -> None:
         """End a session; one that is not there is ended already."""

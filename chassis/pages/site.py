@@ -1,7 +1,7 @@
 """The frame of a service's pages: sign-in and sign-out, who is there, errors in words, static files, safe headers."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final
@@ -24,10 +24,10 @@ from chassis.ground import problem_of
 from chassis.http import headers_of
 from chassis.identity import IssuerUnreachable, NotTrusted, Principal, Role, Verifier, public
 from chassis.pages.headers import PageHeaders
-from chassis.pages.issuer import Issuer
+from chassis.pages.issuer import PASSING, Declined, Issuer, Unusable, Welcome
 from chassis.pages.sessions import Session, Sessions, SignIn
 from chassis.pages.templating import Templates
-from chassis.problems import Problem, forbidden, invalid
+from chassis.problems import Problem, forbidden, invalid, unavailable
 
 log = structlog.get_logger()
 
@@ -65,6 +65,39 @@ class NotSignedIn(Problem):
 
     def __init__(self) -> None:
         super().__init__(401, "Sign in to see this page.")
+
+
+class _NoSignIn(Problem):
+    """Somebody came back from the issuer, and is not signed in."""
+
+    def __init__(self, detail: str, *, status: int = 400, name: str = "sign-in") -> None:
+        super().__init__(status, detail, name=name, title="You are not signed in")
+
+
+NOT_FINISHED: Final = "This sign-in was not finished, or took too long. Please start again."
+
+
+def _in_words(error: NotTrusted | Declined) -> Problem:
+    """Why somebody could not sign in, as they may be told; what the issuer wrote itself is not repeated."""
+    if isinstance(error, Declined):
+        if str(error) in PASSING:
+            return unavailable("The sign-in service is busy at the moment.", name="issuer-unreachable")
+        if str(error) == "access_denied":
+            return _NoSignIn(
+                "The sign-in service did not let you in, or you did not agree. Please start again, or ask your "
+                "institution whether you may use Concord.",
+                status=403,
+            )
+        return _NoSignIn(NOT_FINISHED)
+    if isinstance(error, Unusable):
+        log.error("the issuer is not set up for Concord", reason=str(error))
+        detail = (
+            f"You can sign in, and Concord cannot use what the sign-in service says then: {error} "
+            "Whoever runs Concord finds in docs/sign-in.md what is needed."
+        )
+        return _NoSignIn(detail, status=502, name="issuer-not-set-up")
+    log.warning("sign-in refused", reason=str(error))
+    return _NoSignIn("The sign-in was not accepted. Please start again.")
 
 
 def local_path(text: str) -> str:
@@ -138,36 +171,60 @@ class Site:
         self._set_cookie(response, self._sign_in_cookie, state, int(SIGN_IN_TIME.total_seconds()))
         return response
 
-    async def come_back(self, request: Request, state: str, code: str) -> Response:
-        """Take somebody who comes back from the issuer, and open their session."""
+    async def come_back(self, request: Request) -> Response:
+        """Take somebody who comes back from the issuer, and open their session, instead of any they had here."""
+        state = request.query_params.get("state", "")
         began_here = secrets.compare_digest(request.cookies.get(self._sign_in_cookie, "").encode(), state.encode())
         sign_in = await self._sessions.take_sign_in(state, now=self._clock()) if began_here else None
-        if sign_in is None or not code:
-            raise Problem(400, "This sign-in was not finished, or took too long. Please start again.", name="sign-in")
+        if sign_in is None:
+            raise _NoSignIn(NOT_FINISHED)
         try:
-            welcome = await self._issuer.redeem(
-                code, redirect_uri=self._redirect_uri, nonce=sign_in.nonce, code_verifier=sign_in.code_verifier
-            )
-        except NotTrusted as error:
-            log.warning("sign-in refused", reason=str(error))
-            raise Problem(400, "The sign-in was not accepted. Please start again.", name="sign-in") from error
+            welcome = await self._welcome(request.query_params, sign_in)
+        except (NotTrusted, Declined) as error:
+            raise _in_words(error) from error
         now = self._clock()
         expires_at = min(welcome.expires_at, now + LONGEST_SESSION)
-        session = await self._sessions.open(welcome.access_token, welcome.name, now=now, expires_at=expires_at)
+        session = await self._sessions.open(
+            welcome.access_token,
+            welcome.name,
+            now=now,
+            expires_at=expires_at,
+            id_token=welcome.id_token,
+            instead_of=request.cookies.get(self._session_cookie, ""),
+        )
         response = RedirectResponse(sign_in.return_to, status_code=303)
         self._set_cookie(response, self._session_cookie, session.id, int((expires_at - now).total_seconds()))
         response.delete_cookie(self._sign_in_cookie, path="/", secure=self._https, httponly=True, samesite="lax")
         return response
 
+    async def _welcome(self, answer: Mapping[str, str], sign_in: SignIn) -> Welcome:
+        code = await self._issuer.came_back(answer)
+        if not code:
+            raise Declined("no code")
+        return await self._issuer.redeem(
+            code, redirect_uri=self._redirect_uri, nonce=sign_in.nonce, code_verifier=sign_in.code_verifier
+        )
+
     async def sign_out(self, request: Request, form_token: str) -> Response:
-        """End the session, if the form was this session's own."""
+        """End the session, if the form was this session's own; then the one at the issuer, where it offers that."""
         visitor = await self.visitor(request)
-        response = RedirectResponse("/", status_code=303)
+        response: Response = RedirectResponse("/", status_code=303)
         if visitor is not None:
             must_be_own_form(visitor, form_token)
             await self._sessions.close(visitor.session.id)
+            if at_issuer := await self._sign_out_url(visitor.session):
+                # Not by a redirect: a form may lead to this site alone (form-action of the content security policy),
+                # and where an issuer sends people on the way is not known here.
+                response = self._templates.page("signed_out.html", visitor=None, at_issuer=at_issuer)
+                response.headers["Refresh"] = f"0;url={at_issuer}"
         response.delete_cookie(self._session_cookie, path="/", secure=self._https, httponly=True, samesite="lax")
         return response
+
+    async def _sign_out_url(self, session: Session) -> str:
+        try:
+            return await self._issuer.sign_out_url(session.id_token, return_to=f"{self._public_url}/")
+        except IssuerUnreachable:
+            return ""  # the session here has ended all the same
 
     @property
     def _redirect_uri(self) -> str:
@@ -231,8 +288,12 @@ class Site:
             problem=problem,
             visitor=visitor,
             # What was being done can be tried again only where it is a page's address.
-            path=local_path(request.url.path) if request.method == "GET" else "/",
+            path=local_path(request.url.path) if _may_be_asked_again(request) else "/",
         )
+
+
+def _may_be_asked_again(request: Request) -> bool:
+    return request.method == "GET" and request.url.path != "/sign-in/callback"
 
 
 _router = APIRouter(include_in_schema=False)
@@ -252,9 +313,9 @@ async def sign_in(request: Request, return_to: str = "/") -> Response:
 
 @_router.get("/sign-in/callback")
 @public
-async def come_back(request: Request, state: str = "", code: str = "") -> Response:
+async def come_back(request: Request) -> Response:
     """The way back from the issuer."""
-    return await _site(request).come_back(request, state, code)
+    return await _site(request).come_back(request)
 
 
 @_router.post("/sign-out")

@@ -201,6 +201,9 @@ def create_issuer(
     def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(pages.get_template(name).render(**values), status_code=status)
 
+    def back(asked: Mapping[str, str], answer: Mapping[str, str]) -> RedirectResponse:
+        return _back(asked, {**answer, "iss": signer.issuer})  # RFC 9207
+
     @app.get("/.well-known/openid-configuration")
     @public
     async def discovery() -> dict[str, Any]:
@@ -218,6 +221,7 @@ def create_issuer(
             "id_token_signing_alg_values_supported": ["ES256"],
             "subject_types_supported": ["public"],
             "scopes_supported": ["openid", "profile"],
+            "authorization_response_iss_parameter_supported": True,
             DEVELOPMENT_ISSUER: True,
         }
 
@@ -236,7 +240,7 @@ def create_issuer(
         if client is None:
             return page("refused.html", 400, why="No client with this id and redirect URI is registered here.")
         if (error := desk.fault_of(asked)) is not None:
-            return _back(asked, {"error": error.error, "error_description": error.description})
+            return back(asked, {"error": error.error, "error_description": error.description})
         kept = {name: value for name, value in asked.items() if name != "q"}
         return page(
             "sign_in.html",
@@ -255,11 +259,11 @@ def create_issuer(
         if desk.client_of(asked) is None:
             return page("refused.html", 400, why="No client with this id and redirect URI is registered here.")
         if (error := desk.fault_of(asked)) is not None:
-            return _back(asked, {"error": error.error, "error_description": error.description})
+            return back(asked, {"error": error.error, "error_description": error.description})
         code = desk.code_for(asked, person_id)
         if code is None:
             return page("refused.html", 404, why="Nobody of this id is known here.")
-        return _back(asked, {"code": code, "iss": signer.issuer})
+        return back(asked, {"code": code})
 
     @app.post("/token", include_in_schema=False)
     @public

@@ -22,7 +22,7 @@ from services.learner_record.others import Others
 async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """The parts of the service: its interface with the watch of live records, its consumer, and its relay."""
     database_url = settings.service_database_url.get_secret_value()
-    verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url)
+    verifier = Verifier.of(settings)
     watch = Watch(database_url, pool)
     app = create_api(
         pool,

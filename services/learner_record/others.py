@@ -40,6 +40,7 @@ class Others:
             issuer=settings.oidc_issuer,
             client_id=settings.oidc_client_id,
             client_secret=settings.oidc_client_secret.get_secret_value(),
+            asked=settings.asked_with_credentials,
         )
         return cls(client, addresses, token)
 

@@ -32,9 +32,7 @@ The journey of every completion, from its acceptance to every record it stands o
 
 def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient) -> FastAPI:
     """The API and the pages; `client` is what the issuer and the services are asked with."""
-    verifier = Verifier(
-        issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
-    )
+    verifier = Verifier.of(settings, client)
     templates = pages.templates(settings.trace_url)
     app = create_app(
         "Concord operations",

@@ -26,9 +26,7 @@ def application(
     settings: Settings, pool: Pool, clock: Clock, client: httpx.AsyncClient, ending: asyncio.Event
 ) -> FastAPI:
     """The pages; `client` is what the issuer and the services are asked with, `ending` ends the open streams."""
-    verifier = Verifier(
-        issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url, client=client
-    )
+    verifier = Verifier.of(settings, client)
     upstream = Upstream(client, provider_url=settings.provider_url, learner_record_url=settings.learner_record_url)
     templates = pages.templates()
     app = create_app(

@@ -13,7 +13,7 @@ from services.provider.api import create_api
 
 async def build(settings: Settings, pool: Pool, clock: Clock) -> Parts:
     """The parts of the service: its interface, and the relay of its outbox. It consumes nothing."""
-    verifier = Verifier(issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.jwks_url)
+    verifier = Verifier.of(settings)
     app = create_api(
         pool,
         clock,

@@ -78,6 +78,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             issuer=settings.oidc_issuer,
             client_id=client_id,
             client_secret=settings.synthetic_client_secret.get_secret_value(),
+            asked=settings.asked_with_credentials,
         )
         # Servers close connections that were idle for a few seconds; they are not used again so late.
         return httpx.AsyncClient(

@@ -50,7 +50,11 @@ async def issuer_for(client_id: str, public_url: str) -> AsyncIterator[Signer]:
     port = free_port()
     signer = Signer(f"http://127.0.0.1:{port}")
     client = Client(
-        id=client_id, secret=SECRET, redirect_uris=(f"{public_url}/sign-in/callback",), roles=(Role.CONSORTIUM,)
+        id=client_id,
+        secret=SECRET,
+        redirect_uris=(f"{public_url}/sign-in/callback",),
+        post_logout_redirect_uris=(f"{public_url}/",),
+        roles=(Role.CONSORTIUM,),
     )
     async with serving(create_issuer(signer, PEOPLE, [client]), port):
         yield signer

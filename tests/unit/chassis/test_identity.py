@@ -89,7 +89,7 @@ async def test_a_learner_may_have_several_identifiers() -> None:
         ({"sub": None}, "no usable subject"),
         ({"sub": ""}, "no usable subject"),
         ({"member": "North Bridge"}, "no member id"),
-        ({"member": ["northbridge"]}, "no member id"),
+        ({"member": ["northbridge", "southgate"]}, "no member id"),
         ({"roles": {"publisher": True}}, "roles"),
         ({"roles": [1]}, "roles"),
         ({"schac_personal_unique_code": ["a", None]}, "schac_personal_unique_code"),
@@ -358,7 +358,8 @@ class TokenDesk:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/.well-known/openid-configuration"):
-            return httpx.Response(200, json={"token_endpoint": f"{ISSUER}/oauth/token"})
+            document = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/jwks", "token_endpoint": f"{ISSUER}/oauth/token"}
+            return httpx.Response(200, json=document)
         if request.url.path == "/oauth/token":
             assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"portal:s3cret").decode()
             assert request.content == b"grant_type=client_credentials"
