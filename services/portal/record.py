@@ -274,6 +274,15 @@ class Record(_Part):
         """What stands at a member; None where nothing does."""
         return next((one for one in self.members if one.member == member), None)
 
+    @property
+    def is_enrolled_nowhere(self) -> bool:
+        """Whether something was completed, and there is no enrolment for which it could count."""
+        return any(one.own_credit for one in self.members) and not any(one.enrolments for one in self.members)
+
+    def earned_elsewhere(self, member: str) -> list[Entry]:
+        """What was completed at the other members."""
+        return [entry for one in self.members if one.member != member for entry in one.own_credit]
+
     def _entries(self) -> Iterator[Entry]:
         for one in self.members:
             yield from one.own_credit

@@ -127,6 +127,28 @@ async def test_a_learner_of_whom_nothing_is_known_is_told_so_kindly(standing: Co
     assert "Nothing stands here yet" in text
 
 
+async def test_a_learner_who_is_enrolled_nowhere_finds_all_that_was_earned_on_any_members_page(
+    consortium: Consortium,
+) -> None:
+    here = completion("S-1", provider="strathmore", title="Information Law", framework="SCQF", level=11)
+    await consortium.receive(completion("C-1", title="Data Ethics"), here)
+
+    async with browser() as client:
+        at_provider, nowhere = await record_page(consortium, client), await record_page(consortium, client, "eastmoor")
+        await consortium.enrol()
+        enrolled = await record_page(consortium, client)
+
+    for text in (at_provider, nowhere):
+        assert "You are not enrolled for an award at any member, so nothing waits to be decided." in text
+        assert "Nothing stands here yet" not in text
+    assert "Earned at Strathmore University Information Law Earned" in at_provider
+    assert "Earned at other members Data Ethics Earned Northbridge University" in at_provider
+    for title in ("Information Law", "Data Ethics"):
+        assert title in nowhere.partition("Earned at other members")[2]
+    assert "You are not enrolled" not in enrolled
+    assert "Earned at other members" not in enrolled
+
+
 async def test_what_a_member_wrote_is_text_and_never_markup(consortium: Consortium) -> None:
     await consortium.receive(completion("C-1", title="<script>alert(1)</script>"))
 
