@@ -239,6 +239,15 @@ CROSS JOIN LATERAL (
 ) AS r
 """  # noqa: S608 - names of columns, from above
 
+NEWEST: Final = """
+SELECT asked.completion_id, newest.revision, newest.body_hash, newest.accepted_at
+FROM unnest($1::uuid[]) AS asked (completion_id)
+CROSS JOIN LATERAL (
+    SELECT revision, body_hash, accepted_at FROM completion_revision
+    WHERE completion_id = asked.completion_id ORDER BY revision DESC LIMIT 1
+) AS newest
+"""
+
 INSERT_COMPLETIONS: Final = """
 INSERT INTO completion (completion_id, member, reference, learner_id, learner_reference)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[])
@@ -298,6 +307,15 @@ class StoredRevision:
     warnings: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Which revision of a completion is the newest, and the hash of its body."""
+
+    revision: int
+    body_hash: str
+    accepted_at: datetime
+
+
 @dataclass(slots=True)
 class Completion:
     """A completion as far as it is needed: whose it is, its newest revision, and those that were asked for."""
@@ -339,6 +357,12 @@ async def completions(connection: Connection, asked: Iterable[tuple[UUID, int]])
         completion = known.setdefault(row["completion_id"], Completion(row["learner_id"], row["learner_reference"]))
         completion.revisions[row["revision"]] = _stored(row)
     return known
+
+
+async def newest_of(connection: Connection, completion_ids: Iterable[UUID]) -> dict[UUID, Newest]:
+    """Of the completions that are known of those asked for, the newest revision."""
+    rows = await connection.fetch(NEWEST, list(completion_ids))
+    return {row["completion_id"]: Newest(row["revision"], row["body_hash"], row["accepted_at"]) for row in rows}
 
 
 def _stored(row: asyncpg.Record) -> StoredRevision:

@@ -92,6 +92,25 @@ async def test_a_request_of_completions(database: Make) -> None:
         await see(request, 11)
 
 
+async def test_a_comparison_of_completions(database: Make) -> None:
+    async with (
+        on(database, "provider") as (pool, connection),
+        provider_ground.Ground(pool).caller("northbridge", "publisher") as northbridge,
+    ):
+
+        async def request(names: list[str]) -> Counted:
+            content = b"\n".join(orjson.dumps({"reference": name, **provider_ground.completion()}) for name in names)
+            async with counted(connection) as seen:
+                answer = await northbridge.post(
+                    "/completions:compare", content=content, headers={"Content-Type": "application/x-ndjson"}
+                )
+            assert answer.text.count('"missing"') == len(names)
+            return seen
+
+        # begin; newest revisions read; commit
+        await see(request, 3)
+
+
 async def test_a_request_of_learning_opportunities(database: Make) -> None:
     async with on(database, "provider") as (pool, connection):
         ground = provider_ground.Ground(pool)

@@ -12,6 +12,7 @@ from chassis.identity import Verifier
 from chassis.learners import Scheme
 from chassis.service import database_answers
 from services.provider.api import completions, learning_opportunities, members
+from services.provider.application.comparing import CompareCompletions
 from services.provider.application.completions import PublishCompletions
 from services.provider.application.learning_opportunities import PublishLearningOpportunities
 from services.provider.application.members import RegisterMember
@@ -46,7 +47,7 @@ def create_api(
     app.include_router(members.routes(pool, RegisterMember(pool, clock)))
     app.include_router(learning_opportunities.routes(pool, PublishLearningOpportunities(pool, clock)))
     publish_completions = PublishCompletions(pool, clock, zone, learner_id_key=learner_id_key, scheme=scheme)
-    app.include_router(completions.routes(pool, publish_completions))
+    app.include_router(completions.routes(pool, publish_completions, CompareCompletions(pool, publish_completions)))
     app.include_router(export.routes(pool, HELD))
     app.include_router(erasure.routes(pool))
     return app

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from contracts.event import Framework
 from contracts.provider_completion import Element, Result
+from services.provider.application.comparing import Outcome
 from services.provider.documents import (
     Colours,
     LearningOpportunityDocument,
@@ -88,6 +89,28 @@ class BulkAnswer(CompletionAnswer):
     """A line's answer where it was accepted; where it was not, the line is a problem with the `reference`."""
 
     status: int = Field(description="201 new, 200 known already.")
+
+
+class StoredRevision(BaseModel):
+    """The newest revision that is stored."""
+
+    revision: int
+    body_hash: str
+    accepted_at: datetime
+
+
+class Comparison(BaseModel):
+    """How what is stored stands to a line that was sent; a line that could not be published is a problem instead."""
+
+    reference: str
+    status: int = Field(description="200; a problem states its own.")
+    outcome: Outcome = Field(
+        description="What is stored is `same` (revision and hash), `missing`, `older` or `newer` (by revision), or"
+        " `different` (the same revision with another hash)."
+    )
+    revision: int = Field(description="The revision that was sent.")
+    body_hash: str = Field(description="SHA-256 of the values that were sent, as their publication would state it.")
+    stored: StoredRevision | None = Field(description="Null where it is missing.")
 
 
 class CompletionView(BaseModel):

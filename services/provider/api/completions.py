@@ -1,26 +1,34 @@
 """Completions: published by a member's systems, one by one or in bulk."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from chassis.bulk import DryRun, accept_lines, answer_one, answered_by_line, bulk_body
+from chassis.bulk import DryRun, accept_lines, answer_lines, answer_one, answered_by_line, bulk_body
 from chassis.database import Pool, transaction
 from chassis.http import Page, as_json, body, cursor, encode_cursor, page_size, problems
 from chassis.identity import Principal, Role, member_of, require
 from chassis.problems import not_found
 from contracts.event import Reference
 from services.provider import store
-from services.provider.api.answers import BulkAnswer, CompletionAnswer, CompletionView, CompletionWithRevisions
+from services.provider.api.answers import (
+    BulkAnswer,
+    Comparison,
+    CompletionAnswer,
+    CompletionView,
+    CompletionWithRevisions,
+)
+from services.provider.application.comparing import CompareCompletions
 from services.provider.application.completions import PublishCompletions
 from services.provider.documents import CompletionDocument, CompletionLine
 
 Publisher = Annotated[Principal, Depends(require(Role.PUBLISHER))]
 
 
-def routes(pool: Pool, publish: PublishCompletions) -> APIRouter:
+def routes(pool: Pool, publish: PublishCompletions, compare: CompareCompletions) -> APIRouter:
     """The routes under /completions."""
     router = APIRouter(tags=["completions"])
 
@@ -50,6 +58,17 @@ def routes(pool: Pool, publish: PublishCompletions) -> APIRouter:
         that is refused is a problem with its own status, and the others stand. With `dry_run` nothing is stored.
         """
         return await accept_lines(publish, member_of(principal), CompletionLine, content, dry_run=dry_run)
+
+    @router.post("/completions:compare", response_class=Response, responses=answered_by_line(Comparison))
+    async def post_comparison(
+        principal: Publisher, content: Annotated[bytes, Depends(bulk_body(CompletionLine))]
+    ) -> Response:
+        """Compare up to 1,000 completions, as they would be published, with what is stored; nothing is changed.
+
+        The answer has one line for each, in the same order: whether what is stored is the same, missing, older, newer
+        or different.
+        """
+        return await answer_lines(partial(compare, member_of(principal)), CompletionLine, content)
 
     @router.get("/completions", response_model=Page[CompletionView])
     async def get_completions(

@@ -121,6 +121,7 @@ async def _in_provider(url: str, issuer: Issuer, _: Pool) -> Stored:
             "POST /learning-opportunities:bulk": of_provider.opportunity(id="northbridge:data-ethics"),
             "PUT /completions/{reference}": of_provider.completion(),
             "POST /completions:bulk": of_provider.completion(reference="C-1"),
+            "POST /completions:compare": of_provider.completion(reference="C-1"),
             "POST /learners:erase": {**ERASURE, "erased_at": "2026-09-01T09:30:00Z", "erased_by": "registry"},
             **OF_EXPORT,
         },

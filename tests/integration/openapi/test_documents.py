@@ -50,7 +50,7 @@ def configuration(stored: Stored) -> str:
     values = "".join(
         f'[dictionaries."{name}"]\nvalues = {list(these)!r}\n' for name, these in stored.parameters.items()
     )
-    bulk = '[[operations]]\ninclude-path-regex = ":bulk$"\nchecks.negative_data_rejection.enabled = false\n'
+    bulk = '[[operations]]\ninclude-path-regex = ":(bulk|compare)$"\nchecks.negative_data_rejection.enabled = false\n'
     shared = f"[[operations]]\ninclude-path-regex = '{SHARED}'\n" + "".join(
         f"checks.{name}.enabled = false\n" for name in ("unsupported_method", "allow_header_conformance")
     )
