@@ -20,6 +20,7 @@ from deploy.demo.first import shown_first
 from deploy.demo.life import Life
 from deploy.demo.live import Live
 from deploy.demo.people import Story, story
+from deploy.demo.printing import block
 from deploy.demo.publishing import DemoRefused, Doors, publish_consortium, publish_learners
 from deploy.local.launcher import Progress as StartProgress
 from deploy.local.system import NotReady, System
@@ -105,18 +106,23 @@ async def _show(system: System, document: Document, told: Story, parts: Parts) -
     enrolled, completed = (sum(map(len, rows.values())) for rows in (told.enrolments, told.completions))
     with parts.timed(f"{len(told.learners)} learners: {enrolled} enrolments, {completed:,} completions"):
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-        with Progress(*columns, console=console, transient=True) as progress:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("enrolments and completions", total=enrolled + completed)
             await publish_learners(told, doors, on_rows=lambda rows: progress.update(task, advance=rows))
     with parts.timed("every claim decided, and on its learner's record"):
         await figures.settled(system, within=SETTLED_WITHIN)
-    happened, first = await figures.table(system), await shown_first(actors, told, document)
+    first, happened = await shown_first(actors, told, document), await figures.what_happened(system)
     with parts.timed("the life of a decision, told with four learners more"):
         became = await Life(system, doors).tell()
+    happened.append(await figures.until_seen(system, "one by one", "life-"))
     parts.total("all of it")
-    for shown in (first, happened, became, figures.addresses(system, told)):
+    became_of_it = block("What becomes of decisions", became)
+    for shown in (first, block("What just happened", happened, numbers=[1]), became_of_it):
         console.print()
         console.print(shown, highlight=False)
+    console.print("\n[bold]Where to look[/]", highlight=False)
+    for line in figures.addresses(system, told):
+        console.print(line, highlight=False, soft_wrap=True)
     console.print("\nNow a few completions a minute, until Ctrl-C:", highlight=False)
     await Live(system, doors, actors, told).go_on(console)
 

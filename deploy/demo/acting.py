@@ -53,5 +53,5 @@ async def eventually(look: Callable[[], Awaitable[Found | None]], what: str, wit
     while not (found := await look()):
         if time.monotonic() > ends_at:
             raise DemoRefused(f"not seen within {within:.0f} s: {what}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
     return found

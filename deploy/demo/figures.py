@@ -6,13 +6,15 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from rich.table import Table
 
 from contracts.ids import completion_id
 from deploy.demo.people import Story
 from deploy.local.system import System
 
-COMPLETIONS = "SELECT completion_id, min(accepted_at) AS accepted_at FROM completion_revision GROUP BY completion_id"
+COMPLETIONS = """
+SELECT completion_id, min(reference) AS reference, min(accepted_at) AS accepted_at
+FROM completion_revision GROUP BY completion_id
+"""
 
 CURRENT = """
 SELECT DISTINCT ON (completion_id, enrolment_id) state, grounds FROM decision
@@ -26,7 +28,7 @@ WITH current AS ({CURRENT}), ground AS (
     SELECT state, code, n, row_number() OVER (PARTITION BY state ORDER BY n DESC, code) AS place FROM ground
 )
 SELECT state, count(*) AS n, (
-    SELECT string_agg(code, ', ' ORDER BY place) FROM commonest WHERE place <= 2 AND commonest.state = current.state
+    SELECT string_agg(code, ' or ' ORDER BY place) FROM commonest WHERE place <= 2 AND commonest.state = current.state
 ) AS grounds
 FROM current GROUP BY state ORDER BY n DESC
 """  # noqa: S608 - of its own parts
@@ -39,6 +41,13 @@ WHERE enrolment.member <> completion.provider
 """
 
 VISIBLE = "SELECT completion_id, updated_at FROM entry WHERE decision_number = 1"
+
+
+APIS = {
+    "provider-api": "what members publish",
+    "recognition-api": "agreements, awards and decisions",
+    "learner-record-api": "enrolments and records",
+}
 
 
 class NotSettled(Exception):
@@ -67,37 +76,39 @@ async def settled(system: System, *, within: float) -> None:
             return
         if time.monotonic() > ends_at:
             raise NotSettled(f"{there} of {wanted} claims are decided after {within:.0f} s")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)  # a question costs a connection
 
 
-async def table(system: System) -> Table:
+async def what_happened(system: System) -> list[tuple[str, str, str]]:
     """Completions, decisions by state with their commonest grounds, and how long it took until they could be seen."""
+    rows = [("completions accepted", f"{len(await fetch(system, 'provider', COMPLETIONS)):,}", "")]
+    for row in await fetch(system, "recognition", DECISIONS_BY_STATE):
+        grounds = f"mostly {row['grounds']}" if row["grounds"] else ""
+        rows.append((f"decisions {row['state']}", f"{row['n']:,}", grounds))
+    return [*rows, await until_seen(system, "at once", "C-")]
+
+
+async def until_seen(system: System, how: str, prefix: str) -> tuple[str, str, str]:
+    """Seconds from the acceptance of completions, whose references begin so, to the first decisions on the record."""
     accepted: dict[UUID, datetime] = {
-        row["completion_id"]: row["accepted_at"] for row in await fetch(system, "provider", COMPLETIONS)
+        row["completion_id"]: row["accepted_at"]
+        for row in await fetch(system, "provider", COMPLETIONS)
+        if row["reference"].startswith(prefix)
     }
     seconds = sorted(
         (row["updated_at"] - accepted[row["completion_id"]]).total_seconds()
         for row in await fetch(system, "learner-record", VISIBLE)
+        if row["completion_id"] in accepted
     )
-    shown = Table(title="What just happened", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    shown.add_row("  completions accepted", f"{len(accepted):,}", "")
-    for row in await fetch(system, "recognition", DECISIONS_BY_STATE):
-        why = f"mostly {row['grounds'].replace(', ', ' or ')}" if row["grounds"] else ""
-        shown.add_row(f"  decisions {row['state']}", f"{row['n']:,}", why)
-    shown.add_row(
-        "  published → on the record",
-        f"{_at(seconds, 0.5):.1f} s",
-        f"median of {len(seconds):,} published at once; p99 {_at(seconds, 0.99):.1f} s",
-    )
-    shown.columns[1].justify = "right"
-    return shown
+    spread = f"median of {len(seconds):,} published {how}; p99 {_at(seconds, 0.99):.1f} s"
+    return "published → on the record", f"{_at(seconds, 0.5):.1f} s", spread
 
 
 def _at(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def addresses(system: System, told: Story) -> Table:
+def addresses(system: System, told: Story) -> list[str]:
     """Where to look: three learners' pages, a journey of the first one's credit, the API documentation."""
     at = system.addresses
     first, unenrolled, watched = told.first, told.unenrolled, told.watched
@@ -108,21 +119,13 @@ def addresses(system: System, told: Story) -> Table:
         if row["learner"]["identifier"] == first.identifier
     )
     journey = f"{at['operations']}/journeys/{completion_id(provider, row['reference'])}/page"
-    shown = Table(title="Where to look", title_justify="left", show_header=False, box=None, padding=(0, 1))
-    shown.add_column(overflow="fold")
-    shown.add_column(overflow="ignore", no_wrap=True)
-    for page, who in (
+    pages = [
         (f"{at['portal']}/{first.home}/", f"sign in as {first.name}: her capstone is open"),
-        (f"{at['portal']}/{watched.home}/", f"sign in as {watched.name}: the page moves as you look"),
-        (
-            f"{at['portal']}/{unenrolled.home}/",
-            f"sign in as {unenrolled.name}: enrolled nowhere, with a record all the same",
-        ),
+        (f"{at['portal']}/{watched.home}/", f"sign in as {watched.name}: her page moves as you look"),
+        (f"{at['portal']}/{unenrolled.home}/", f"sign in as {unenrolled.name}: enrolled nowhere, with a record"),
         (journey, f"sign in as Operations: how {first.name.split()[0]}'s credit travelled, hop by hop"),
-        *(
-            (f"{at[service]}/docs", "API documentation")
-            for service in ("provider-api", "recognition-api", "learner-record-api")
-        ),
-    ):
-        shown.add_row(f"  {who}", page)
-    return shown
+    ]
+    return [
+        *(line for page, what in pages for line in (f"  {page}", f"      {what}")),
+        *(f"  {at[service]}/docs  API: {what}" for service, what in APIS.items()),
+    ]

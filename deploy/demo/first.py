@@ -3,14 +3,13 @@
 from typing import Any, Final
 
 from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from deploy.demo.acting import Actors, eventually
 from deploy.demo.consortium import Document
 from deploy.demo.people import Story
+from deploy.demo.printing import block
 
-UNITS: Final = {"EQF": "ECTS credits"}
+UNITS: Final = {"EQF": "ECTS"}
 """What credit is called, where it is not simply credits."""
 
 
@@ -20,24 +19,21 @@ async def shown_first(actors: Actors, told: Story, document: Document) -> Group:
     awards = {award["id"]: award for award in document["awards"]}
     award = awards[enrolled["award"]["id"]]
     member = document["members"][award["member"]]["name"]
-    table = Table(show_header=False, box=None, padding=(0, 1))
+    rows: list[tuple[str, ...]] = []
     for entries in _by_grant(enrolled["entries"]):
         [grant] = {one["counts_as"]["grant_id"]: one["counts_as"] for one in entries}.values()
         for nth, entry in enumerate(entries):
             done = entry["completion"]
-            counts = " + ".join(f"{line['credits']} at level {line['level']}" for line in grant["lines"])
-            table.add_row(
-                "  " + done["title"],
-                done["provider_name"],
-                f"{done['credits']} {UNITS.get(done['framework'], 'credits')}",
-                counts if nth == len(entries) - 1 else "",
-            )
+            counts = " + ".join(line["credits"] for line in grant["lines"])
+            unit = UNITS.get(done["framework"], "credits")
+            shown = "" if nth < len(entries) - 1 else f"→ {counts} together" if nth else f"→ {counts}"
+            rows.append((done["title"], done["provider_name"], f"{done['credits']} {unit}", shown))
     capstone = document["learning_opportunities"][award["capstone"]]["title"]
     held, wanted = enrolled["totals"]["total"], enrolled["award"]["credits_required"]
-    return Group(
-        Text(f"{told.first.name} studies for the {award['title']} at the {member}. She holds", style="bold"),
-        table,
-        Text(f"  {held} of {wanted} credits, nobody asked for any of it, and the capstone is open: {capstone}."),
+    return block(
+        f"{told.first.name}, at the {member} for its {award['title']}, holds",
+        rows,
+        end=f"{held} of {wanted} credits without asking anybody; her capstone is open: {capstone}.",
     )
 
 

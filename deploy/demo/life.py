@@ -3,18 +3,17 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 import orjson
-from rich.table import Table
 
 from contracts.ids import appeal_id, completion_id, enrolment_id
 from deploy.demo.acting import Actors, eventually, got
@@ -22,6 +21,9 @@ from deploy.demo.consortium import Document, consortium
 from deploy.demo.figures import fetch
 from deploy.demo.publishing import DemoRefused, Doors, accepted, put
 from deploy.local.system import System
+
+Step: TypeAlias = tuple[str, str]
+"""Something that is done, and what comes of it."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,18 @@ class Life:
         self._doors = doors
         self._today = datetime.now(UTC).date()
         self._offered = consortium()
-        self.told = Table(
-            title="What became of some of it", title_justify="left", show_header=False, box=None, padding=(0, 2)
-        )
 
-    async def tell(self) -> Table:
-        """All of it, one learner after the other. Raises DemoRefused where a step was refused or shows nothing."""
-        await self._to_an_award("life-1")
-        await self._choice("life-2")
-        await self._appeal("life-3")
-        await self._a_members_life("life-4")
-        await self._what_registries_ask()
-        await self._rights("life-4")
-        await self._verified()
-        return self.told
+    async def tell(self) -> list[Step]:
+        """All of it. Raises DemoRefused where a step was refused or shows nothing."""
+        told = await _side_by_side(self._to_an_award("life-1"), self._choice("life-2"), self._appeal("life-3"))
+        # While a member is suspended, nothing else is claimed.
+        told += await _side_by_side(self._a_members_life("life-4"))
+        told += await _side_by_side(self._what_registries_ask(), self._rights("life-4"), self._verified())
+        return told
 
     # To an award, and what it rests on
 
-    async def _to_an_award(self, code: str) -> None:
+    async def _to_an_award(self, code: str) -> AsyncIterator[Step]:
         """Declined and corrected, referred and recognised by an officer; capstone, conferral, and what is lost then."""
         enrolled = await self._enrol(code, "glenmore:pgcert-data")
         elsewhere = await self._enrol(code, "northbridge:bsc-data-science")
@@ -66,35 +62,36 @@ class Life:
         before = await self._state(code, "glenmore", ethics, "DECLINED")
         await self._publish(code, "northbridge:data-ethics", revision=2, mark="72")
         after = await self._state(code, "glenmore", ethics, "RECOGNISED")
-        self._note("a mark is corrected from 38 to 72", f"{before} → {after}")
+        yield ("a mark is corrected from 38 to 72", f"{before} → {after}")
         cloud = Claim(await self._publish(code, "delmere:cloud"), enrolled)
         before = await self._state(code, "glenmore", cloud, "REFERRED")
         after = await self._officer(cloud, credits_="12", level=10)
-        self._note("an officer decides what no rule settles", f"{before} → {after}")
+        yield ("an officer decides where no rule does", f"{before} → {after}")
         law = Claim(await self._publish(code, "glenmore:information-law"), elsewhere)
         await self._state(code, "northbridge", law, "RECOGNISED")
         await self._progress(code, lambda shown: shown["capstone"] == "open")
         await self._publish(code, "glenmore:data-capstone")
         await self._progress(code, lambda shown: shown["eligible"])
-        self._note("all else is there, and the capstone is passed", "the award is eligible")
+        yield ("the capstone is passed", "the award is eligible")
         async with self._as("glenmore", "registry", self._doors.learner_record) as registry:
             reference = quote(self._reference(code, "glenmore:pgcert-data"))
             etag = (await got(registry, f"/progress/{reference}")).headers["ETag"]
             conferral = await put(registry, f"/conferrals/{reference}", {}, {"If-Match": etag})
         used = await self._state(code, "northbridge", law, "DECLINED")
-        self._note(
-            "the registry confers the award", f"{len(conferral['completions'])} completions are used; elsewhere {used}"
+        yield (
+            "the registry confers the award",
+            f"{len(conferral['completions'])} completions used; elsewhere {used}",
         )
         await self._publish(code, "delmere:cloud", revision=2, revoked=True, revocation_reason="Entered by mistake.")
         await self._progress(code, lambda shown: shown["lost"])
-        self._note("a completion that it counted is revoked", "the credit is frozen, and the registry told")
+        yield ("one that it counted is revoked", "credit frozen, registry told")
         async with self._learner(code) as learner:
             read = len((await got(learner, "/record/accesses")).json())
-        self._note("the learner looks who has read the record", f"{_many(read, 'reading')} by others")
+        yield ("the learner sees who read the record", f"{_many(read, 'reading')} by others")
 
     # What a learner does
 
-    async def _choice(self, code: str) -> None:
+    async def _choice(self, code: str) -> AsyncIterator[Step]:
         """More credit than fits: the learner chooses."""
         enrolled = await self._enrol(code, "eastmoor:cert-digital")
         courses = (
@@ -109,17 +106,14 @@ class Life:
         async with self._learner(code) as learner:
             await put(learner, f"/record/choices/{enrolled}", {"completions": wanted})
         after = await self._state(code, "eastmoor", last, "RECOGNISED")
-        self._note("more than fits: the learner chooses what comes first", f"{before} → {after}")
+        yield ("more than fits: the learner chooses", f"{before} → {after}")
         async with self._learner(code) as learner:
             question = {"learning_opportunity": {"id": "eastmoor:responsible-ai"}}
             answer = await learner.post("/record/preview", json=question)
             counts = [one for one in accepted(answer).json()["would_count"] if one["state"] == "RECOGNISED"]
-        self._note(
-            "the learner asks where a course on AI would count",
-            f"in full in {_many(len(counts), 'award')} of the consortium",
-        )
+        yield ("where would a course on AI count?", f"in full in {_many(len(counts), 'award')}")
 
-    async def _appeal(self, code: str) -> None:
+    async def _appeal(self, code: str) -> AsyncIterator[Step]:
         """Declined for a stated reason: the learner appeals, and an officer upholds it."""
         enrolled = await self._enrol(code, "northbridge:bsc-data-science")
         claim = Claim(await self._publish(code, "eastmoor:spreadsheets"), enrolled)
@@ -143,27 +137,27 @@ class Life:
             }
             await put(officer, f"/appeals/{identity}/decision", ruling, {"If-Match": found.headers["ETag"]})
         after = await self._state(code, "northbridge", claim, "PARTIAL", "RECOGNISED")
-        self._note("a learner appeals, and an officer upholds it", f"{before} → {after}")
+        yield ("a learner appeals, an officer upholds", f"{before} → {after}")
 
-    async def _rights(self, code: str) -> None:
+    async def _rights(self, code: str) -> AsyncIterator[Step]:
         """Everything that is held is given to the learner, and who wants to be forgotten is."""
         async with self._learner(code) as learner:
             held = (await got(learner, "/record/export")).json()["services"]
         rows = sum(len(rows) for tables in held.values() for rows in tables.values())
-        self._note("a learner exports everything that is held", f"{_many(rows, 'row')} of {len(held)} services")
+        yield ("a learner exports all that is held", f"{_many(rows, 'row')} from {len(held)} services")
         async with self._doors.at(self._doors.learner_record, "consortium").open() as consortium_office:
             asked = {"identifier": self._esi(code), "why": "The learner asked for it."}
             accepted(await consortium_office.post("/erasures", json=asked))
         try:
             await self._publish(code, "eastmoor:data-stories")
         except DemoRefused:
-            self._note("… and is erased", "decisions stay under the pseudonym; what comes later is refused")
+            yield ("… and is erased", "the pseudonym stays, no more comes in")
         else:
             raise DemoRefused("a completion of a learner who was erased was accepted")
 
     # What registries ask
 
-    async def _a_members_life(self, code: str) -> None:
+    async def _a_members_life(self, code: str) -> AsyncIterator[Step]:
         """A member is suspended, and what is claimed on that day goes to a person; then the suspension is lifted."""
         enrolled = await self._enrol(code, "northbridge:bsc-data-science")
         await self._suspend("eastmoor", self._today)
@@ -171,7 +165,7 @@ class Life:
         before = await self._state(code, "northbridge", claim, "REFERRED")
         await self._suspend("eastmoor", None)
         after = await self._state(code, "northbridge", claim, "RECOGNISED", "PARTIAL")
-        self._note("a member's suspension is lifted", f"{before} → {after}")
+        yield ("a member's suspension is lifted", f"{before} → {after}")
 
     async def _suspend(self, member: str, since: date | None) -> None:
         periods = [] if since is None else [{"from": since.isoformat(), "reason": "An inquiry is under way."}]
@@ -189,7 +183,7 @@ class Life:
 
         await eventually(there, f"recognition hears of {member}'s suspension")
 
-    async def _verified(self) -> None:
+    async def _verified(self) -> AsyncIterator[Step]:
         """Every decision of the engine is decided again, from what is stored."""
         url = self._system.environment("recognition-api")["SERVICE_DATABASE_URL"]
         process = await asyncio.create_subprocess_exec(
@@ -197,13 +191,15 @@ class Life:
             env={**os.environ, "SERVICE_DATABASE_URL": url}, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, _ = await process.communicate()
+        if process.returncode:
+            raise DemoRefused("`concord recognition verify` failed")
         found = orjson.loads(output)
-        self._note(
-            "every decision is decided again from what is stored",
-            f"{_many(found['decisions'], 'decision')}, {found['differing']} otherwise",
+        yield (
+            "all decided again from what is stored",
+            f"{found['decisions']:,} decisions, {found['differing']} otherwise",
         )
 
-    async def _what_registries_ask(self) -> None:
+    async def _what_registries_ask(self) -> AsyncIterator[Step]:
         """What a new version would have changed, and what to agree next."""
         [stated] = [one for one in self._offered["agreements"] if one["id"] == "eastmoor-northbridge"]
         draft = {name: str(value) if isinstance(value, date) else value for name, value in stated.items()}
@@ -213,19 +209,16 @@ class Life:
             await put(registry, path, draft, {"If-None-Match": "*"})
             would = accepted(await registry.post(f"{path}/backtest", json={})).json()
             gaps = (await got(registry, "/agreements/gaps")).json()["items"]
-        self._note(
-            "a registry backtests a milder version of an agreement",
-            f"{would['changed']} of {would['claims']} claims would change, {would['credits_gained']} credits gained",
+        yield (
+            "a registry backtests a milder version",
+            f"{would['changed']} of {would['claims']} claims change, +{would['credits_gained']} credits",
         )
-        self._note(
+        yield (
             "… and asks what to agree next",
-            f"{_many(len(gaps), 'gap')}: {_many(sum(one['claims'] for one in gaps), 'claim')} wait",
+            f"{_many(len(gaps), 'gap')}, on which {_many(sum(one['claims'] for one in gaps), 'claim')} wait",
         )
 
     # One thing at a time
-
-    def _note(self, what: str, came_of_it: str) -> None:
-        self.told.add_row(what, came_of_it)
 
     def _esi(self, code: str) -> str:
         return f"urn:schac:personalUniqueCode:int:esi:glenmore.example:{code}"
@@ -320,3 +313,12 @@ class Life:
 
 def _many(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+async def _side_by_side(*chapters: AsyncIterator[Step]) -> list[Step]:
+    """The steps of chapters that have nothing to do with each other, in the order of the chapters."""
+
+    async def told(chapter: AsyncIterator[Step]) -> list[Step]:
+        return [step async for step in chapter]
+
+    return [step for steps in await asyncio.gather(*map(told, chapters)) for step in steps]

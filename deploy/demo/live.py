@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import httpx
 from rich.console import Console
+from rich.table import Table
 
 from contracts.ids import completion_id
 from deploy.demo.acting import Actors, eventually
-from deploy.demo.consortium import consortium
-from deploy.demo.people import SEED, Learner, Story, completion
+from deploy.demo.consortium import Document, consortium
+from deploy.demo.people import SEED, Learner, Story, completion, is_postgraduate
 from deploy.demo.publishing import DemoRefused, Doors, put
 from deploy.local.system import System
 
@@ -46,7 +47,9 @@ class Live:
                 line = await self.publish(learner, course)
             except (httpx.TransportError, DemoRefused) as error:
                 line = f"{learner.name}: {str(error).splitlines()[0]}; it goes on"
-            console.print(f"{datetime.now().astimezone():%H:%M:%S}  {line}", highlight=False, soft_wrap=True)
+            row = Table.grid(padding=(0, 2, 0, 0))
+            row.add_row(f"{datetime.now().astimezone():%H:%M:%S}", line)
+            console.print(row, highlight=False)
             for _ in range(round(every / 0.5)):
                 if not self._system.is_running:
                     return
@@ -61,16 +64,16 @@ class Live:
         async with self._doors.at(self._doors.provider, f"{provider}-system").open() as http:
             await put(http, f"/completions/{reference}", stated)
         decided = await self._decided(learner, provider, str(completion_id(provider, reference)))
-        offered, member = consortium()["learning_opportunities"][course], consortium()["members"][provider]
-        became = ", ".join(f"{_IN_WORDS[entry['state']]} at {name}" for name, entry in decided)
-        return f"{learner.name} {_RESULTS[stated['result']]} {offered['title']} at {member['name']}: {became}"
+        title = consortium()["learning_opportunities"][course]["title"]
+        became = ", ".join(f"{_IN_WORDS[entry['state']]} at {_name(at)}" for at, entry in decided)
+        return f"{learner.name} {_RESULTS[stated['result']]} {title} at {_name(provider)}: {became}"
 
     async def _decided(self, learner: Learner, provider: str, completed: str) -> list[tuple[str, Any]]:
         async def there() -> list[tuple[str, Any]] | None:
             enrolments = [one for one in await self._actors.enrolments(learner.identifier) if not one["closed_on"]]
             elsewhere = [one for one in enrolments if one["at"]["member"] != provider]
             decided = [
-                (enrolled["at"]["name"], entry)
+                (enrolled["at"]["member"], entry)
                 for enrolled in elsewhere
                 for entry in enrolled["entries"]
                 if entry["completion"]["completion_id"] == completed and not entry["is_being_decided"]
@@ -102,8 +105,19 @@ class Live:
                 if course.partition(":")[0] not in enrolled_at[learner.identifier]
                 and (learner.identifier, course) not in done
                 and offered["kind"] != "capstone"
+                and (not is_watched or _is_of_her_subject(offered))
             ]
             if open_to:
                 course = self._rng.choice(open_to)
                 done.add((learner.identifier, course))
                 yield learner, course
+
+
+def _is_of_her_subject(offered: Document) -> bool:
+    """Whether it is about data, computing or statistics, and below a master's degree, as her award is."""
+    return offered["subject"].startswith(("06", "054")) and not is_postgraduate(offered)
+
+
+def _name(member: str) -> str:
+    """A member in short."""
+    return member.capitalize()

@@ -17,8 +17,6 @@ from deploy.demo.consortium import Document
 from deploy.demo.people import Story
 
 CATALOGUE_ARRIVES_WITHIN: Final = 30.0
-AT_ONCE: Final = 4
-"""Requests under way for one member."""
 
 _Systems = Mapping[str, httpx.AsyncClient]
 
@@ -52,18 +50,17 @@ async def publish_consortium(document: Document, doors: Doors) -> None:
     async with _systems(doors, doors.recognition, document["members"]) as systems:
         # Agreements name slots of the awards.
         for documents in (document["awards"], document["agreements"]):
-            await _all(_publish_approved(_as_json(stated), systems) for stated in documents)
+            await _all(_publish_approved(stated, systems) for stated in documents)
 
 
 async def _publish_catalogue(http: httpx.AsyncClient, member: str, document: Document) -> None:
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def one(course: str, offered: Document) -> None:
-        async with room:
-            await put(http, f"/learning-opportunities/{quote(course)}", offered)
-
-    offered = document["learning_opportunities"]
-    await _all(one(course, stated) for course, stated in offered.items() if course.startswith(f"{member}:"))
+    offered = [
+        {"id": course, **stated}
+        for course, stated in document["learning_opportunities"].items()
+        if course.startswith(f"{member}:")
+    ]
+    rows = [Row(number, orjson.dumps(stated), "", (stated["id"],)) for number, stated in enumerate(offered, start=1)]
+    await _publish(http, "/learning-opportunities:bulk", rows)
 
 
 async def publish_document(document: Any, doors: Doors) -> None:
@@ -84,13 +81,13 @@ async def approve_document(document: Any, doors: Doors) -> None:
 async def _publish_approved(document: Any, systems: _Systems) -> None:
     await _approve(document, systems)
     path, members = _home(document)
-    await put(systems[members[0]], path, document)
+    await put(systems[members[0]], path, _as_json(document))
 
 
 async def _approve(document: Any, systems: _Systems) -> None:
     path, members = _home(document)
     draft = f"{path}/drafts/{document['version']}"
-    drafted = await put(systems[members[0]], draft, document, {"If-None-Match": "*"})
+    drafted = await put(systems[members[0]], draft, _as_json(document), {"If-None-Match": "*"})
     for member in members:
         await _put_when_known(systems[member], f"{draft}/approval", {"document_hash": drafted["document_hash"]})
 
@@ -128,24 +125,27 @@ async def publish_learners(story: Story, doors: Doors, *, on_rows: Callable[[int
         (doors.provider, "/completions:bulk", story.completions),
     ):
         async with _systems(doors, url, rows) as systems:
-            await _all(_publish(systems[member], path, documents, on_rows) for member, documents in rows.items())
+            await _all(_publish(systems[member], path, _rows(stated), on_rows) for member, stated in rows.items())
 
 
-async def _publish(
-    http: httpx.AsyncClient, path: str, documents: Iterable[Document], on_rows: Callable[[int], None]
-) -> None:
-    refused: list[Refused] = []
-    rows = [
+def _rows(documents: Iterable[Document]) -> list[Row]:
+    return [
         Row(number, orjson.dumps(document), document["learner"]["identifier"])
         for number, document in enumerate(documents, start=1)
     ]
+
+
+async def _publish(
+    http: httpx.AsyncClient, path: str, rows: list[Row], on_rows: Callable[[int], None] = lambda _: None
+) -> None:
+    refused: list[Refused] = []
     await publish(rows, http, path, Observer(refused.append, on_answer=lambda _row, _answer: on_rows(1)))
     if refused:
         raise DemoRefused(f"{path}: {refused[0]}")
 
 
-def _as_json(document: Document) -> Any:
-    """YAML's dates as the text that JSON has for them."""
+def _as_json(document: Any) -> Any:
+    """YAML's dates and numbered keys as the text that JSON has for them."""
     return orjson.loads(orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS))
 
 
