@@ -23,8 +23,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench import floor
 from bench.floor import STARTED_WITHIN, Servers
+from client.formats import File
 from client.publishing import Observer, Refused, publish
-from client.rows import rows_in
 from deploy.local.system import System
 from tests.whole import Whole, completion, enrolment, esi
 
@@ -140,7 +140,7 @@ async def send(whole: Whole, service: str, client: str, path: str, file: Path) -
     source = os.open(file, os.O_RDONLY)
     try:
         async with whole.at(service, client) as http:
-            await publish(rows_in(source), http, path, Observer(refused.append))
+            await publish(File(source, file.name).rows(), http, path, Observer(refused.append))
     finally:
         os.close(source)
     if refused:

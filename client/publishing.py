@@ -7,15 +7,15 @@ a row that was accepted before answers 200 (ADR 12).
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 import orjson
 
 from client.patience import GaveUp, NoAnswer, NotConcord, insist, must_be_answered
-from client.rows import LARGEST_ROW, Row
+from client.rows import LARGEST_ROW, Refused, Row
 
 __all__ = ["GaveUp", "NotConcord", "Observer", "Refused", "Row", "Summary", "publish"]
 
@@ -29,16 +29,10 @@ MOST_BYTES_HELD: Final = 2 * LANES * MOST_BYTES
 """Rows, and their bytes, that are read and not answered yet."""
 
 NDJSON: Final = "application/x-ndjson"
+DRY_RUN: Final = "Concord-Dry-Run"
+"""The header of an answer to a dry run."""
 
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that was not accepted: where, why, and per field its value and what would be right."""
-
-    line: int
-    reference: str | None
-    detail: str
-    errors: tuple[dict[str, Any], ...] = ()
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -72,26 +66,35 @@ class Observer:
 
 
 async def publish(
-    rows: Iterable[Row] | AsyncIterable[Row],
+    rows: Iterable[Row | Refused] | AsyncIterable[Row | Refused],
     client: httpx.AsyncClient,
     path: str,
     observer: Observer,
     *,
     patience: float = 600.0,
     summary: Summary | None = None,
+    dry_run: bool = False,
 ) -> Summary:
     """Send every row and wait for every answer; a `summary` that is handed in counts along.
 
-    `patience` is how many seconds a request is tried for. Raises GaveUp after that, httpx.HTTPStatusError where the
-    service refuses a whole request (a token without the right, a wrong address), NotConcord, and what reading raises.
+    A row that is refused already is counted and told. With `dry_run` everything is checked and nothing stored: rows of
+    one request count for each other, rows of two do not. `patience` is how many seconds a request is tried for.
+
+    Raises GaveUp after that, httpx.HTTPStatusError where the service refuses a whole request (a token without the
+    right, a wrong address), NotConcord, and what reading raises.
     """
     summary = Summary() if summary is None else summary
     lanes = _Lanes()
-    sender = _Sender(client, path, observer, patience, summary)
+    sender = _Sender(client, path, observer, patience, summary, dry_run=dry_run)
+    if dry_run:
+        await sender.must_know_dry_runs()
 
     async def read() -> None:
         async for row in _one_by_one(rows):
-            await lanes.put(row)
+            if isinstance(row, Refused):
+                sender.refuse(row)
+            else:
+                await lanes.put(row)
         lanes.end()
 
     async def send(lane: int) -> None:
@@ -110,7 +113,9 @@ async def publish(
     return summary
 
 
-async def _one_by_one(rows: Iterable[Row] | AsyncIterable[Row]) -> AsyncIterator[Row]:
+async def _one_by_one(
+    rows: Iterable[Row | Refused] | AsyncIterable[Row | Refused],
+) -> AsyncIterator[Row | Refused]:
     if isinstance(rows, AsyncIterable):
         async for row in rows:
             yield row
@@ -190,13 +195,27 @@ class _Sender:
     """Delivers requests and counts what became of their rows."""
 
     def __init__(
-        self, client: httpx.AsyncClient, path: str, observer: Observer, patience: float, summary: Summary
+        self,
+        client: httpx.AsyncClient,
+        path: str,
+        observer: Observer,
+        patience: float,
+        summary: Summary,
+        *,
+        dry_run: bool,
     ) -> None:
         self._client = client
         self._path = path
         self._observer = observer
         self._patience = patience
         self._summary = summary
+        self._query = {"dry_run": "true"} if dry_run else {}
+
+    async def must_know_dry_runs(self) -> None:
+        """Ask with no rows; raises NotConcord where rows would be stored, as a service does that knows no dry run."""
+        response = await self._insist(self._post, [])
+        if response.headers.get(DRY_RUN) != "true":
+            raise NotConcord(f"{response.url} does not answer as to a dry run; nothing was sent")
 
     async def deliver(self, request: Sequence[Row]) -> None:
         """Send rows until each has its answer, whatever the answer is."""
@@ -210,7 +229,7 @@ class _Sender:
 
     async def _deliver_whole(self, rows: Sequence[Row]) -> None:
         try:
-            answers = await self._insist(rows)
+            answers = await self._insist(self._ask, rows)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
                 raise
@@ -225,27 +244,32 @@ class _Sender:
         for row, answer in zip(rows, answers, strict=True):
             self._note(row, answer)
 
-    async def _insist(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """The answers to the rows of one request, asked for until they come or patience ends."""
+    async def _insist(self, ask: Callable[[Sequence[Row], float], Awaitable[Answer]], rows: Sequence[Row]) -> Answer:
+        """The answer to the rows of one request, asked for until it comes or patience ends."""
 
         def count() -> None:
             self._summary.sent_again += len(rows)
 
         return await insist(
-            lambda seconds: self._ask(rows, seconds),
+            lambda seconds: ask(rows, seconds),
             patience=self._patience,
             on_trouble=self._observer.on_trouble,
             on_again=count,
         )
 
-    async def _ask(self, rows: Sequence[Row], seconds: float) -> list[dict[str, Any]]:
+    async def _post(self, rows: Sequence[Row], seconds: float) -> httpx.Response:
         response = await self._client.post(
             self._path,
+            params=self._query,
             content=b"\n".join(row.text for row in rows),
             headers={"Content-Type": NDJSON},
             timeout=seconds,
         )
         must_be_answered(response)
+        return response
+
+    async def _ask(self, rows: Sequence[Row], seconds: float) -> list[dict[str, Any]]:
+        response = await self._post(rows, seconds)
         if not response.headers.get("Content-Type", "").startswith(NDJSON):
             raise NotConcord(f"{response.url} answered, but not as Concord does; is it the right address?")
         try:
@@ -264,8 +288,8 @@ class _Sender:
             self._summary.known += 1
         else:
             detail = answer.get("detail") or answer.get("title") or f"status {answer['status']}"
-            name = answer.get("reference") or answer.get("learning_opportunity_id")
-            self._refuse(Refused(row.number, name, detail, tuple(answer.get("errors") or ())))
+            name = answer.get("reference") or answer.get("id")
+            self.refuse(Refused(row.number, name, detail, tuple(answer.get("errors") or ())))
         for warning in answer.get("warnings") or ():
             self._summary.warnings += 1
             self._observer.on_warning(row.number, warning)
@@ -273,8 +297,9 @@ class _Sender:
     def _refuse_as_too_large(self, row: Row, expected: str) -> None:
         value = row.text[:60].decode(errors="replace") + "…"
         error = {"field": "", "value": value, "expected": expected}
-        self._refuse(Refused(row.number, None, "The row is too large.", (error,)))
+        self.refuse(Refused(row.number, None, "The row is too large.", (error,)))
 
-    def _refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: Refused) -> None:
+        """Count a row that is not accepted, and tell of it."""
         self._summary.refused += 1
         self._observer.on_refused(refused)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from client.formats.reading import Notes
 from client.publishing import Observer, Refused, Summary
 
 EVERY: Final = 5.0
@@ -132,6 +133,15 @@ def describe(name: str, refused: Refused) -> list[str]:
     if not refused.errors:
         return [f"{where}{refused.detail}"]
     return [where + _fault(error) for error in refused.errors]
+
+
+def not_carried_over(name: str, notes: Notes) -> list[str]:
+    """What a file holds and completions do not, as lines of text in the order of the file."""
+    return [
+        f"{name}:{line}: not carried over: {what}"
+        + (f" ({notes.counts[what]:,} times)" if notes.counts[what] > 1 else "")
+        for what, line in sorted(notes.first.items(), key=lambda each: each[1])
+    ]
 
 
 def _fault(error: dict[str, Any]) -> str:

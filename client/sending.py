@@ -12,9 +12,11 @@ from typing import Any, Final, NoReturn
 import httpx
 import typer
 
+from client.formats import File, Format, NotAsSaid
+from client.formats.columns import COMPLETIONS, Table
+from client.formats.elmo import Own
 from client.publishing import GaveUp, NotConcord, Row, Summary, publish
-from client.reporting import Report
-from client.rows import rows_in
+from client.reporting import Report, not_carried_over
 from client.session import Connection, SignInFailed
 
 AGAIN: Final = "What was accepted stays so; publish the file again for the rest."
@@ -37,20 +39,24 @@ def send_file(
     path: str,
     *,
     patience: float,
+    table: Table = COMPLETIONS,
+    format: Format | None = None,  # noqa: A002 - the option's own name
+    own: Own | None = None,
+    dry_run: bool = False,
     again: str = AGAIN,
     counts: Callable[[Summary], str] = in_words,
     on_answer: Callable[[Row, dict[str, Any]], None] = lambda _row, _answer: None,
 ) -> Summary:
     """Send the rows of a file (`-`: standard input) to the endpoint at `path`, and say what became of them.
 
-    `on_answer` gets every row with its answer. `again` says what to do after a break, `counts` what is counted.
+    `table` says what the file holds, `format` in which form (else it is recognised), `own` what a member says of its
+    ELMO files. With `dry_run` nothing is stored. `on_answer` gets every row with its answer. `again` says what to do
+    after a break, `counts` what is counted.
+
     Raises typer.Exit with 2 where Concord could not be reached or asked, and 130 after Ctrl-C.
     """
-    name = "<stdin>" if file == "-" else Path(file).name
-    try:
-        source = 0 if file == "-" else os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from None
+    name, source = opened(file)
+    rows = File(source, name, table=table, format=format, own=own)
     summary = Summary()
     report = Report(name, _size(source), summary)
     before = _state(source)
@@ -64,7 +70,7 @@ def send_file(
     async def run() -> None:
         async with connection.open() as client:
             observer = replace(report.observer, on_answer=on_answer)
-            await publish(rows_in(source), client, path, observer, patience=patience, summary=summary)
+            await publish(rows.rows(), client, path, observer, patience=patience, summary=summary, dry_run=dry_run)
 
     try:
         with report:
@@ -75,14 +81,29 @@ def send_file(
         end(str(error))
     except httpx.HTTPStatusError as error:
         end(refusal(error.response))
+    except NotAsSaid as error:
+        end(f"{name}: {error}")
     except BrokenPipeError:
         raise  # nobody reads the refused rows any more
     except OSError as error:
         end(f"{name} cannot be read: {error.strerror}")
     if _state(source) != before:
         report.say(f"{name} was changed while it was read; send it again when it is whole")
-    report.say(f"{name}: {counts(summary)} in {time.monotonic() - started:.1f} s")
+    for line in not_carried_over(name, rows.notes):
+        report.say(line)
+    read_as = f", read as {rows.format.name}" if rows.format else ""
+    report.say(f"{name}: {counts(summary)} in {time.monotonic() - started:.1f} s{read_as}")
     return summary
+
+
+def opened(file: str) -> tuple[str, int]:
+    """A file's name as reports have it, and its descriptor (`-`: standard input); raises BadParameter."""
+    if file == "-":
+        return "<stdin>", 0
+    try:
+        return Path(file).name, os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from None
 
 
 def refusal(response: httpx.Response) -> str:

@@ -1,6 +1,7 @@
-"""The fields of a completion as columns of a table: their names, and what the text of a cell stands for.
+"""The fields of what members send as columns of a table: their names, and what the text of a cell stands for.
 
-They are those of the contract `provider.completion.published.v1`, without what Concord adds to what a member states.
+They are those of the contracts, such as `provider.completion.published.v1`, without what Concord adds to what a member
+states; tests/contract/test_columns.py holds them against the documents that the services take.
 """
 
 import re
@@ -13,7 +14,10 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from contracts.event import Event
+from contracts.learner_record_enrolment import EnrolmentRecorded
 from contracts.provider_completion import CompletionPublished
+from contracts.provider_learning_opportunity import LearningOpportunityPublished
 
 SEPARATOR: Final = "|"
 """Stands between the items of a list in one cell."""
@@ -21,7 +25,11 @@ SEPARATOR: Final = "|"
 _ADDED: Final = frozenset(
     {
         "completion_id",
+        "enrolment_id",
+        "learning_opportunity_id",
         "provider",
+        "receiver",
+        "member",
         "learner_id",
         "learner_reference",
         "learner_is_matchable",
@@ -31,6 +39,7 @@ _ADDED: Final = frozenset(
         "claimable_from",
     }
 )
+"""Fields of events that no member states, or that it states in another way."""
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _COMMA: Final = re.compile(r"-?[0-9]+,[0-9]+")
@@ -138,8 +147,21 @@ def _kind(annotation: Any) -> type:
     return found
 
 
-LEARNER: Final = tuple(Column(f"learner.{part}", True, _text) for part in ("scheme", "identifier", "reference"))
-COLUMNS: Final = {
-    column.name: column for column in (*LEARNER, *_columns(CompletionPublished, "", is_required=True, without=_ADDED))
-}
-"""The columns of a file of completions by name."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A kind of thing that files hold: what one of them is called, and its columns by name."""
+
+    one: str
+    columns: Mapping[str, Column]
+
+
+def _table(one: str, event: type[Event], *names: str) -> Table:
+    """What a member states of the things that an event is about; `names` are said in another way there."""
+    columns = [*(Column(name, True, _text) for name in names), *_columns(event, "", is_required=True, without=_ADDED)]
+    return Table(one, {column.name: column for column in columns})
+
+
+_LEARNER: Final = ("learner.scheme", "learner.identifier", "learner.reference")
+COMPLETIONS: Final = _table("A completion", CompletionPublished, *_LEARNER)
+LEARNING_OPPORTUNITIES: Final = _table("A learning opportunity", LearningOpportunityPublished, "id")
+ENROLMENTS: Final = _table("An enrolment", EnrolmentRecorded, *_LEARNER)

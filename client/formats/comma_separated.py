@@ -1,4 +1,4 @@
-"""CSV with a header (RFC 4180), as spreadsheets and members' systems write it: one completion a row.
+"""CSV with a header (RFC 4180), as spreadsheets and members' systems write it: one thing a row.
 
 Cells are separated by commas, semicolons or tabs: whichever makes known columns of the header. A quoted cell may have
 line breaks; a row's line is the one on which it begins. An empty cell states nothing.
@@ -6,12 +6,12 @@ line breaks; a row's line is the one on which it begins. An empty cell states no
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import BinaryIO, Final
 
-from client.formats.columns import COLUMNS, Column, Unfit, plain_name
+from client.formats.columns import COMPLETIONS, Column, Table, Unfit, plain_name
 from client.formats.reading import Document, Fault, NotAsSaid, Notes, Read, Unreadable
 from client.rows import LARGEST_ROW
 
@@ -24,21 +24,21 @@ _SAVE_AGAIN: Final = "save the file as UTF-8 (in a spreadsheet: “CSV UTF-8”)
 _QUOTES: Final = "quotation marks that are closed within the row, and doubled inside a quoted cell"
 
 
-def rows(source: BinaryIO, _notes: Notes, *, given: Collection[str] = ()) -> Iterator[Read]:
-    """The rows of a CSV file as completions; `given` are fields that rows need not state.
+def rows(source: BinaryIO, _notes: Notes, *, table: Table = COMPLETIONS) -> Iterator[Read]:
+    """The rows of a CSV file as documents of a kind.
 
     Raises NotAsSaid for a header that cannot be read: another encoding, an unknown, repeated or missing column.
     """
     lines = _Lines(source)
-    header = _header(lines)
+    header = _header(lines, table)
     if header is None:
         return
-    header.must_be_complete(given)
-    table = csv.reader(lines, delimiter=header.separator, strict=True, skipinitialspace=True)
+    header.must_be_complete(table)
+    read = csv.reader(lines, delimiter=header.separator, strict=True, skipinitialspace=True)
     while True:
         lines.begin_row()
         try:
-            cells = next(table)
+            cells = next(read)
         except StopIteration:
             return
         except _TooLong:
@@ -106,19 +106,19 @@ class _Header:
     separator: str
     columns: tuple[Column | None, ...]
 
-    def must_be_complete(self, given: Collection[str]) -> None:
-        """Raise NotAsSaid where a field that every completion needs is neither a column nor given."""
-        stated = {column.name for column in self.columns if column} | set(given)
-        missing = [column.name for column in COLUMNS.values() if column.is_required and column.name not in stated]
+    def must_be_complete(self, table: Table) -> None:
+        """Raise NotAsSaid where a field that everything of the kind needs is no column."""
+        stated = {column.name for column in self.columns if column}
+        missing = [column.name for column in table.columns.values() if column.is_required and column.name not in stated]
         if missing:
             separated = _SEPARATORS[self.separator]
             raise NotAsSaid(
-                f"The header (read as separated by {separated}) has no column {_listed(missing)};"
-                " every completion needs a value there."
+                f"The header, read as separated by {separated}, has no column {_listed(missing)}."
+                f" {table.one} needs a value there."
             )
 
     def read(self, line: int, cells: Sequence[str]) -> Read:
-        """A row as a completion, or what is wrong with it."""
+        """A row as a document, or what is wrong with it."""
         document: Document = {}
         faults: list[Fault] = []
         if len(cells) < len(self.columns) or any(cell.strip() for cell in cells[len(self.columns) :]):
@@ -158,7 +158,7 @@ def _put(document: Document, column: Column | None, text: str) -> Iterator[Fault
     document[last] = value
 
 
-def _header(lines: _Lines) -> _Header | None:
+def _header(lines: _Lines, table: Table) -> _Header | None:
     """The header: the first line that is not blank. None for an empty file; raises NotAsSaid."""
     stated: tuple[str, ...] = tuple(_SEPARATORS)
     while True:
@@ -178,13 +178,13 @@ def _header(lines: _Lines) -> _Header | None:
         if found := _SEPARATOR_STATED.fullmatch(text.strip("\r\n")):
             stated = (found[1],)
         elif text.strip():
-            return _header_of(text.strip("\r\n"), stated)
+            return _header_of(text.strip("\r\n"), stated, table)
 
 
-def _header_of(text: str, separators: Sequence[str]) -> _Header:
+def _header_of(text: str, separators: Sequence[str], table: Table) -> _Header:
     if "\r" in text:
         raise NotAsSaid("Lines must end with LF or CRLF; in this file they end with CR alone.")
-    known = {plain_name(name): column for name, column in COLUMNS.items()}
+    known = {plain_name(name): column for name, column in table.columns.items()}
     try:
         tried = {one: next(csv.reader([text], delimiter=one, strict=True, skipinitialspace=True)) for one in separators}
     except csv.Error:
@@ -194,18 +194,19 @@ def _header_of(text: str, separators: Sequence[str]) -> _Header:
     columns = tuple(known.get(plain_name(name)) for name in names)
     unknown = [name for name, column in zip(names, columns, strict=True) if name and column is None]
     if unknown:
-        raise NotAsSaid(" ".join(_unknown(name, known) for name in unknown[:20]))
+        raise NotAsSaid(" ".join(_unknown(name, table) for name in unknown[:20]))
     stated = [column.name for column in columns if column]
     if repeated := sorted({name for name in stated if stated.count(name) > 1}):
         raise NotAsSaid(f"The header has more than one column {_listed(repeated)}.")
     return _Header(separator, columns)
 
 
-def _unknown(name: str, known: dict[str, Column]) -> str:
+def _unknown(name: str, table: Table) -> str:
     """What to say of a column that is none: the nearest that is one."""
+    known = {plain_name(one): one for one in table.columns}
     near = get_close_matches(plain_name(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {known[near[0]].name}?" if near else f"the columns are {', '.join(COLUMNS)}."
-    return f"A completion has no field “{_shown(name[:60])}”; {hint}"
+    hint = f"did you mean {known[near[0]]}?" if near else f"the columns are {', '.join(known.values())}."
+    return f"{table.one} has no field “{_shown(name[:60])}”; {hint}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ import random
 import orjson
 import pytest
 
-from client.rows import LARGEST_ROW, Row, _Lines
+from client.formats.ndjson import _Lines
+from client.rows import LARGEST_ROW, Row
 
 
 def rows(*blocks: bytes) -> list[Row]:
