@@ -14,6 +14,7 @@ from chassis.clock import Clock
 from chassis.identity import Role, public
 from chassis.pages.site import Visitor, anybody, signed_in
 from chassis.pages.templating import Templates
+from chassis.problems import Problem
 from contracts.event import MemberId
 from services.portal.domain import wording
 from services.portal.domain.colours import VISIBLE, made_to_stand_out, text_on
@@ -29,6 +30,13 @@ DARK_BACKGROUND: Final = "#202836"
 
 LONGEST_STATEMENT: Final = 10_000
 """Characters of what a learner writes in an appeal."""
+
+DOWNLOADS: Final = {
+    "elmo": ("application/xml", "concord-record.xml"),
+    "csv": ("text/csv", "concord-record.csv"),
+    "json": ("application/json", "concord-record.json"),
+}
+"""By form of a downloaded record its media type and the file's name."""
 
 Anybody = Annotated[Visitor | None, Depends(anybody)]
 Learner = Annotated[Visitor, Depends(signed_in(Role.LEARNER))]
@@ -171,6 +179,20 @@ def routes(
     async def record_fragment(member: Member, visitor: Learner) -> Response:
         """The changing part of the record page alone, to be put in its place."""
         return await records.fragment(visitor, member)
+
+    @router.get("/{member}/record/download/{form}")
+    async def record_download(
+        member: Member,  # noqa: ARG001 - the file is of the whole record; the link stands on a member's page
+        form: str,
+        visitor: Learner,
+    ) -> Response:
+        """The learner's record as a file."""
+        if form not in DOWNLOADS:
+            raise Problem(404, f"A record is to be had as {', '.join(DOWNLOADS)}.")
+        media_type, name = DOWNLOADS[form]
+        headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+        content = await upstream.download(visitor.session.access_token, form)
+        return Response(content, media_type=media_type, headers=headers)
 
     @router.get("/{member}/record/stream")
     @public

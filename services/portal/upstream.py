@@ -125,6 +125,15 @@ class Upstream:
             log.error("the record could not be understood", errors=error.errors(include_input=False)[:3])
             raise unavailable(otherwise, name="record-not-understood") from error
 
+    async def download(self, token: str, form: str) -> bytes:
+        """The learner's record as a file of a form: json, csv or elmo; raises as `record` does."""
+        otherwise = "Your record cannot be fetched at the moment."
+        url = f"{self._learner_record_url}/record/download/{form}"
+        response = await self._send("GET", url, _bearer(token), otherwise)
+        if response.status_code != 200:
+            raise _refused(response, otherwise, known=(403, 409))
+        return response.content
+
     async def choose(self, token: str, enrolment_id: UUID, completions: list[str]) -> None:
         """Say what is to count first in an enrolment; nothing at all takes the choice back.
 
