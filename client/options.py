@@ -5,15 +5,30 @@ from typing import Annotated, Final
 import httpx
 import typer
 
+from client.formats import Format
 from client.session import Connection
 
 _YOU: Final = "Who you are"
 
+ProviderUrl = Annotated[
+    str, typer.Option(envvar="CONCORD_PROVIDER_URL", metavar="URL", help="Concord's provider service.")
+]
+RecognitionUrl = Annotated[
+    str, typer.Option(envvar="CONCORD_RECOGNITION_URL", metavar="URL", help="Concord's recognition service.")
+]
+LearnerRecordUrl = Annotated[
+    str, typer.Option(envvar="CONCORD_LEARNER_RECORD_URL", metavar="URL", help="Concord's learner record service.")
+]
+FileFormat = Annotated[
+    Format | None,
+    typer.Option("--format", help="What FILE is, where its beginning and its name do not tell.", show_default=False),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Have everything checked by Concord, and nothing stored.")]
 Patience = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="How long to keep trying where Concord does not answer.")
+    float, typer.Option(min=0, metavar="SECONDS", help="How long to try while Concord does not answer.")
 ]
 Issuer = Annotated[
-    str, typer.Option(envvar="CONCORD_ISSUER", metavar="URL", help="The OIDC issuer's address.", rich_help_panel=_YOU)
+    str, typer.Option(envvar="CONCORD_ISSUER", metavar="URL", help="Who gives tokens (OIDC).", rich_help_panel=_YOU)
 ]
 ClientId = Annotated[
     str,

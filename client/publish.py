@@ -1,32 +1,36 @@
 """`concord publish FILE`: a member's completions, from a file, with progress and an answer for every row."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
-from client.options import ClientId, ClientSecret, Issuer, Patience, Token, connection
+from client import file_options as files
+from client.options import ClientId, ClientSecret, DryRun, FileFormat, Issuer, Patience, ProviderUrl, Token, connection
 from client.sending import send_file
 
 PATH: Final = "/completions:bulk"
 
 
 def publish_command(
-    file: Annotated[
-        str,
-        typer.Argument(
-            help="NDJSON in UTF-8: one completion a line, each with its `reference`; `-` for standard input.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ],
-    url: Annotated[
-        str, typer.Option(envvar="CONCORD_PROVIDER_URL", metavar="URL", help="Address of Concord's provider service.")
-    ],
+    file: files.File,
+    url: ProviderUrl,
+    dry_run: DryRun = False,
+    format: FileFormat = None,  # noqa: A002 - the option's own name
     patience: Patience = 600.0,
     issuer: Issuer = "",
     client_id: ClientId = "",
     client_secret: ClientSecret = "",
     token: Token = "",
+    member: files.Member = "",
+    learner_type: files.LearnerType = "local",
+    opportunity_type: files.OpportunityType = "local",
+    completion_type: files.CompletionType = "",
+    framework: files.OfFramework = None,
+    opportunity_version: files.OpportunityVersion = 1,
+    revision: files.Revision = 1,
+    identity_verified: files.IdentityVerified = None,
+    mark_scale: files.Scale = None,
+    language: files.Language = "en",
 ) -> None:
     """Publish, correct or revoke completions from FILE.
 
@@ -34,9 +38,18 @@ def publish_command(
     stops none of the others: it is named on standard output with its line, the field, the value, and what is expected.
     After a break, what has no answer is sent again. Publishing a file twice is harmless.
 
-    The exit code is 0 when every row was accepted, 1 when any was refused, 2 when Concord could not be reached or
-    asked, and 130 after Ctrl-C.
+    With `--dry-run` nothing is stored, and the report says what would have become of each row. Rows count for each
+    other where they go in one request, so a contradiction between rows far apart may show only in earnest.
+
+    The exit code is 0 when every row was (or would be) accepted, 1 when any was refused, 2 when FILE or Concord could
+    not be read or asked, and 130 after Ctrl-C.
+
+    Examples: `concord publish june.csv --dry-run`, then `concord publish june.csv`.
     """
     where = connection(url, issuer, client_id, client_secret, token)
-    if send_file(file, where, PATH, patience=patience).refused:
+    said = files.own(
+        member, learner_type, opportunity_type, completion_type, framework, opportunity_version, revision,
+        identity_verified, mark_scale, language,
+    )  # fmt: skip
+    if send_file(file, where, PATH, patience=patience, format=format, own=said, dry_run=dry_run).refused:
         raise typer.Exit(1)

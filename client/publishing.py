@@ -222,7 +222,7 @@ class _Sender:
         rows = [row for row in request if len(row.text) <= LARGEST_ROW]
         for row in request:
             if len(row.text) > LARGEST_ROW:
-                self._refuse_as_too_large(row, f"a row of at most {LARGEST_ROW:,} bytes")
+                self.refuse(too_large(row, f"a row of at most {LARGEST_ROW:,} bytes"))
         if rows:
             await self._deliver_whole(rows)
         self._observer.on_progress(sum(row.size or len(row.text) + 1 for row in request), self._summary)
@@ -235,7 +235,7 @@ class _Sender:
                 raise
             # Something on the way takes less than Concord does.
             if len(rows) == 1:
-                self._refuse_as_too_large(rows[0], f"a smaller row: {error.request.url.host} does not take this one")
+                self.refuse(too_large(rows[0], f"a smaller row: {error.request.url.host} does not take this one"))
                 return
             middle = len(rows) // 2
             await self._deliver_whole(rows[:middle])
@@ -294,12 +294,13 @@ class _Sender:
             self._summary.warnings += 1
             self._observer.on_warning(row.number, warning)
 
-    def _refuse_as_too_large(self, row: Row, expected: str) -> None:
-        value = row.text[:60].decode(errors="replace") + "…"
-        error = {"field": "", "value": value, "expected": expected}
-        self.refuse(Refused(row.number, None, "The row is too large.", (error,)))
-
     def refuse(self, refused: Refused) -> None:
         """Count a row that is not accepted, and tell of it."""
         self._summary.refused += 1
         self._observer.on_refused(refused)
+
+
+def too_large(row: Row, expected: str) -> Refused:
+    """A row that is larger than what takes it."""
+    value = row.text[:60].decode(errors="replace") + "…"
+    return Refused(row.number, None, "The row is too large.", ({"field": "", "value": value, "expected": expected},))

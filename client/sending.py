@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -20,12 +21,18 @@ from client.reporting import Report, not_carried_over
 from client.session import Connection, SignInFailed
 
 AGAIN: Final = "What was accepted stays so; publish the file again for the rest."
+NOTHING_STORED: Final = "Nothing was stored."
 INTERRUPTED: Final = 130
 
 
-def in_words(summary: Summary) -> str:
-    """What became of the rows, counted."""
-    parts = [f"{summary.accepted:,} accepted", f"{summary.known:,} known already", f"{summary.refused:,} refused"]
+def in_words(summary: Summary, *, dry_run: bool = False) -> str:
+    """What became of the rows, counted; or what would have become of them."""
+    would = "would be " if dry_run else ""
+    parts = [
+        f"{summary.accepted:,} {would}accepted",
+        f"{summary.known:,} known already",
+        f"{summary.refused:,} {would}refused",
+    ]
     if summary.warnings:
         parts.append(f"{summary.warnings:,} warnings")
     if summary.sent_again:
@@ -44,7 +51,7 @@ def send_file(
     own: Own | None = None,
     dry_run: bool = False,
     again: str = AGAIN,
-    counts: Callable[[Summary], str] = in_words,
+    counts: Callable[[Summary], str] | None = None,
     on_answer: Callable[[Row, dict[str, Any]], None] = lambda _row, _answer: None,
 ) -> Summary:
     """Send the rows of a file (`-`: standard input) to the endpoint at `path`, and say what became of them.
@@ -57,14 +64,16 @@ def send_file(
     """
     name, source = opened(file)
     rows = File(source, name, table=table, format=format, own=own)
+    in_all = counts or partial(in_words, dry_run=dry_run)
     summary = Summary()
     report = Report(name, _size(source), summary)
     before = _state(source)
     started = time.monotonic()
 
-    def end(message: str, code: int = 2) -> NoReturn:
+    def end(message: str, code: int = 2, *, is_begun: bool = True) -> NoReturn:
         report.say(message)
-        report.say(f"Until then: {counts(summary)}. {again}")
+        if is_begun:
+            report.say(f"Until then: {in_all(summary)}. {NOTHING_STORED if dry_run else again}")
         raise typer.Exit(code)
 
     async def run() -> None:
@@ -82,7 +91,7 @@ def send_file(
     except httpx.HTTPStatusError as error:
         end(refusal(error.response))
     except NotAsSaid as error:
-        end(f"{name}: {error}")
+        end(f"{name}: {error}", is_begun=summary.answered > 0)
     except BrokenPipeError:
         raise  # nobody reads the refused rows any more
     except OSError as error:
@@ -92,7 +101,9 @@ def send_file(
     for line in not_carried_over(name, rows.notes):
         report.say(line)
     read_as = f", read as {rows.format.name}" if rows.format else ""
-    report.say(f"{name}: {counts(summary)} in {time.monotonic() - started:.1f} s{read_as}")
+    report.say(f"{name}: {in_all(summary)} in {time.monotonic() - started:.1f} s{read_as}")
+    if dry_run:
+        report.say(NOTHING_STORED)
     return summary
 
 
