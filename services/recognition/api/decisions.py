@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chassis import accesses
 from chassis.clock import Clock
@@ -26,6 +26,10 @@ Reader = Annotated[
 
 class Feed(BaseModel):
     """Some decisions in the order of the feed, and where to go on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"items": [], "next": "WzcxMiw5MjIzMzcyMDM2ODU0Nzc1ODA3XQ"}}
+    )
 
     items: list[DecisionMade]
     next: str | None = Field(
@@ -69,11 +73,24 @@ def routes(pool: Pool, clock: Clock) -> APIRouter:
             Literal["provider", "receiver", "both"],
             Query(alias="as", description="Decisions on what the member provided, at the member, or both."),
         ] = "both",
+        begin: Annotated[
+            Literal["start", "now"],
+            Query(
+                alias="from",
+                description="Where to begin without `after`: with the first decision, or with those to come – then the"
+                " answer has none, and the `next` that leads to them.",
+            ),
+        ] = "start",
     ) -> Feed:
-        """Decisions that concern the token's member, each once and none left out, in an order that never changes."""
-        begin = (0, 0) if after is None else after
+        """Decisions that concern the token's member, each once and none left out, in an order that never changes.
+
+        Ask again with `next` as `after`: at once while a page is full, and every second or so after one that is not.
+        """
+        member = member_of(caller)
         async with transaction(pool) as connection:
-            found = await feed.feed(connection, member_of(caller), side, begin, limit)
+            if after is None and begin == "now":
+                return Feed(items=[], next=encode_cursor(*await feed.now(connection)))
+            found = await feed.feed(connection, member, side, after or (0, 0), limit)
         end = found[-1][1] if found else after
         return Feed(items=[decision for decision, _ in found], next=None if end is None else encode_cursor(*end))
 

@@ -67,6 +67,8 @@ FEED: Final = {
     "both": _feed("provider", "receiver"),
 }
 
+NOW: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+
 DECISION: Final = f"{_SELECT} FROM decision AS d {_JOINS} WHERE d.decision_id = $1"
 
 NEWEST: Final = """
@@ -101,6 +103,11 @@ async def feed(
     """Decisions that concern a member as `provider`, `receiver` or `both`, after a position, each with its own."""
     rows = await connection.fetch(FEED[side], member, str(after[0]), after[1], limit)
     return [(_decision(row), (int(row["written_by"]), row["position"])) for row in rows]
+
+
+async def now(connection: Connection) -> Position:
+    """The place before all that the feed does not show yet: what is under way at this moment follows it."""
+    return int(await connection.fetchval(NOW)) - 1, 2**63 - 1
 
 
 async def decision(connection: Connection, decision_id: UUID) -> DecisionMade | None:

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -37,9 +37,9 @@ def provider(pool: Pool, issuer: Issuer, *, scheme: Scheme = "ESI", **verifier: 
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The address at which an application is served."""
-    port = free_port()
+async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """The address at which an application is served; at a free port where none is named."""
+    port = port or free_port()
     config = uvicorn.Config(
         app, port=port, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
     )
@@ -104,12 +104,17 @@ runpy.run_module("client.main", run_name="__main__")
 children with it."""
 
 
-async def start(*words: str, environment: Mapping[str, str], **settings: Any) -> asyncio.subprocess.Process:
-    """The command `concord publish` as a process."""
+PUBLISH: Final = ("publish",)
+
+
+async def start(
+    *words: str, environment: Mapping[str, str], command: Sequence[str] = PUBLISH, **settings: Any
+) -> asyncio.subprocess.Process:
+    """A command of `concord` as a process."""
     usual = {name: value for name, value in os.environ.items() if not name.startswith("CONCORD_")}
     pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", INTERRUPTIBLE, "publish", *words),
+        *(sys.executable, "-c", INTERRUPTIBLE, *command, *words),
         cwd=ROOT,
         env=usual | dict(environment),
         **{**pipes, **settings},
@@ -126,12 +131,14 @@ async def ended(process: asyncio.subprocess.Process, content: bytes = b"") -> En
     assert process.returncode is not None
     text = err.decode()
     assert "Traceback" not in text, text
-    return Ended(process.returncode, out.decode(), text)
+    return Ended(process.returncode, (out or b"").decode(), text)
 
 
-async def concord(*words: str | Path, environment: Mapping[str, str], content: bytes = b"") -> Ended:
-    """Run `concord publish` to its end."""
-    return await ended(await start(*map(str, words), environment=environment), content)
+async def concord(
+    *words: str | Path, environment: Mapping[str, str], content: bytes = b"", command: Sequence[str] = PUBLISH
+) -> Ended:
+    """Run a command of `concord` to its end."""
+    return await ended(await start(*map(str, words), environment=environment, command=command), content)
 
 
 def line(reference: str, learner: str = "ann", /, **changes: Any) -> bytes:

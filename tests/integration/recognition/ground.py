@@ -13,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from chassis.batch import Batch, Handled
-from chassis.database import Pool, transaction
+from chassis.database import Connection, Pool, transaction
 from chassis.identity import Verifier
 from chassis.record import envelope
 from contracts.event import Event
@@ -231,9 +231,16 @@ class Ground:
 
     async def handle(self, records: Sequence[Logged]) -> Handled:
         """One batch in a transaction of its own, as the consumer does it."""
-        batch = Batch(self.desk, records, self.clock(), group=GROUP, failures_before=0)
         async with transaction(self.pool) as connection:
-            return await batch.handle(connection)
+            return await self._handle(connection, records)
+
+    async def handle_on(self, connection: Connection, *events: Event | Logged) -> Handled:
+        """One batch of these events in a transaction that is open."""
+        return await self._handle(connection, self.log(*events))
+
+    async def _handle(self, connection: Connection, records: Sequence[Logged]) -> Handled:
+        batch = Batch(self.desk, records, self.clock(), group=GROUP, failures_before=0)
+        return await batch.handle(connection)
 
     async def consume(self, *events: Event | Logged) -> Handled:
         """All of these events in one batch."""

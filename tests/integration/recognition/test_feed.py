@@ -104,6 +104,23 @@ async def test_a_decision_committed_after_later_ones_were_read_is_not_missed(gro
     assert (early, late) == ([], ["slow/1", "quick/1"])
 
 
+async def test_the_feed_is_followed_from_now_on_and_what_is_under_way_is_not_missed(ground: Ground) -> None:
+    await ground.set_up()
+    learner = somebody()
+    await ground.consume(enrolment(learner), completion(learner, reference="old"))
+    async with ground.caller("strathmore", "publisher") as receiver:
+        await read_until(receiver, 1)
+        async with ground.pool.acquire() as connection, connection.transaction():
+            # A transaction that took its id before, and commits after.
+            await ground.handle_on(connection, completion(learner, "northbridge:ethics", reference="under way"))
+            none, after = await read_on(receiver, None, **{"from": "now"})
+        await ground.consume(completion(learner, "northbridge:law", reference="new"))
+        assert none == []
+        assert (await read_until(receiver, 2, after))[0] == ["under way/1", "new/1"]
+        # Where one stopped goes before where one would begin.
+        assert (await read_on(receiver, after, **{"from": "now"}))[0] == ["under way/1", "new/1"]
+
+
 async def test_members_see_what_concerns_them_as_provider_or_as_receiver(ground: Ground) -> None:
     members = ["northbridge", "strathmore", "ashford"]
     await ground.consume(*(member(one) for one in members))
@@ -172,7 +189,7 @@ async def test_who_may_not_read_decisions(ground: Ground) -> None:
 
 async def test_a_bad_question_is_refused(ground: Ground) -> None:
     async with ground.caller("strathmore", "publisher") as caller:
-        for query in ("after=nonsense", "after=WyJhIiwxXQ", "limit=0", "limit=1001", "as=owner"):
+        for query in ("after=nonsense", "after=WyJhIiwxXQ", "limit=0", "limit=1001", "as=owner", "from=yesterday"):
             assert (await caller.get(f"/decisions?{query}")).status_code == 422, query
 
 
