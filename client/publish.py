@@ -43,8 +43,6 @@ def publish_command(
 
     The exit code is 0 when every row was (or would be) accepted, 1 when any was refused, 2 when FILE or Concord could
     not be read or asked, and 130 after Ctrl-C.
-
-    Examples: `concord publish june.csv --dry-run`, then `concord publish june.csv`.
     """
     where = connection(url, issuer, client_id, client_secret, token)
     said = files.own(

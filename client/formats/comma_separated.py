@@ -185,12 +185,14 @@ def _header_of(text: str, separators: Sequence[str], table: Table) -> _Header:
     if "\r" in text:
         raise NotAsSaid("Lines must end with LF or CRLF; in this file they end with CR alone.")
     known = {plain_name(name): column for name, column in table.columns.items()}
+    # No name has a separator in it, so where they stand is seen before quotes are read.
+    tried = {one: [plain_name(cell.strip(' "')) in known for cell in text.split(one)] for one in separators}
+    separator = max(tried, key=lambda one: (sum(tried[one]), len(tried[one])))
     try:
-        tried = {one: next(csv.reader([text], delimiter=one, strict=True, skipinitialspace=True)) for one in separators}
+        names = next(csv.reader([text], delimiter=separator, strict=True, skipinitialspace=True))
     except csv.Error:
-        raise NotAsSaid("The header has a quotation mark that is not closed.") from None
-    separator = max(tried, key=lambda one: (sum(plain_name(name) in known for name in tried[one]), len(tried[one])))
-    names = [name.strip() for name in tried[separator]]
+        raise NotAsSaid(f"The header cannot be read; it wants {_QUOTES}.") from None
+    names = [name.strip() for name in names]
     columns = tuple(known.get(plain_name(name)) for name in names)
     unknown = [name for name, column in zip(names, columns, strict=True) if name and column is None]
     if unknown:
