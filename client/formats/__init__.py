@@ -45,15 +45,16 @@ def recognised(name: str, head: bytes, table: Table = COMPLETIONS) -> Format:
     """The format of a file with this name that begins so.
 
     A brace begins NDJSON and an angle bracket ELMO, whatever the name; else the name's ending decides; else it is CSV
-    where the first line names a column, and NDJSON where it does not.
+    where one of the first two lines names a column, and NDJSON where it does not.
     """
     start = _AT_THE_START.match(head)
     if start and start[1]:
         return Format.NDJSON if start[1] == b"{" else Format.ELMO
     if found := _ENDINGS.get(PurePath(name).suffix.lower()):
         return found
-    first = head.split(b"\n", 1)[0].decode(errors="replace")
-    names = {plain_name(cell.strip(' "')) for cell in re.split(r"[,;\t]", first)}
+    # A spreadsheet may name the separator on a line before the header.
+    beginning = b"\n".join(head.split(b"\n", 2)[:2]).decode("utf-8-sig", errors="replace")
+    names = {plain_name(cell.strip(' "')) for cell in re.split(r"[,;\t\r\n]", beginning)}
     return Format.CSV if names & {plain_name(column) for column in table.columns} else Format.NDJSON
 
 
