@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.database import is_passing
 from chassis.identity import IssuerUnreachable
+from chassis.limits import Limits
 from chassis.problems import Fault, Problem, invalid, unavailable
 
 log = structlog.get_logger()
@@ -23,6 +24,8 @@ DEADLINE_SECONDS: Final = 4.0
 the machine is busy."""
 UPLOAD_SECONDS: Final = 30.0
 """How long one part of a body may be waited for."""
+LARGEST_FORM: Final = 128 * 1024
+"""Bytes of a form's body: what the longest text that a page takes (10,000 characters) has at most, percent-encoded."""
 UNDER_WAY: Final = 256
 """Requests without an answer that a process has at most, so that a database that hangs does not fill its memory."""
 
@@ -30,9 +33,19 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""What every answer says to browsers: nobody else's window or page gets near."""
 _NOT_TO_BE_KEPT: Final = ("application/json", "application/problem+json", "application/x-ndjson", "text/html")
 AsPage = Callable[[Request, Problem], Response | None]
 """What an application with pages leaves in its state as `as_page`; None where the request is for none."""
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 _NUL: Final = re.compile(rb"%00|\x00")
 
 
@@ -45,6 +58,11 @@ def problem_of(error: BaseException) -> Problem:
     if is_passing(error):
         return unavailable("The database does not answer at the moment.", name="database-unavailable")
     return Problem(500, "The fault has been recorded; it is not in what you sent.")
+
+
+def _is_form(scope: Scope) -> bool:
+    stated = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+    return stated.lower().startswith(tuple(kind.encode() for kind in _FORMS))
 
 
 class Ground:
@@ -96,6 +114,7 @@ class _Request:
     def __init__(self, ground: Ground, scope: Scope, receive: Receive, send: Send) -> None:
         self._ground = ground
         self._scope = scope
+        self._state = getattr(scope.get("app"), "state", None)
         self._receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()
@@ -103,6 +122,9 @@ class _Request:
         self._read = False
         self._begun = False
         self._given_up = False
+        self._room = LARGEST_FORM if _is_form(scope) else None
+        """Bytes that the body may still have; a body that is no form is bounded by what reads it (chassis.bodies)."""
+        self._more_headers: dict[str, str] = {}
         self._counted = False
         self._too_late: asyncio.Future[None] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -144,7 +166,9 @@ class _Request:
 
     async def _give_up(self, task: asyncio.Task[None]) -> None:
         self._leave(task)
-        if self._reading:
+        if self._room is not None and self._room < 0:
+            problem = Problem(413, f"A form may have {LARGEST_FORM} bytes at most.", more={"limit": LARGEST_FORM})
+        elif self._reading:
             problem = Problem(408, "A part of the body was waited for too long.", retryable=True)
         else:
             problem = unavailable("The answer was not ready in time.", name="too-late")
@@ -165,7 +189,11 @@ class _Request:
 
     async def _serve(self) -> None:
         try:
-            await self._ground._app(self._scope, self._take, self._give)
+            refused = await self._ask_limits()
+            if refused is None:
+                await self._ground._app(self._scope, self._take, self._give)
+            elif not self._given_up:
+                await self.answer(refused)
         except ClientDisconnect:
             return  # nobody is there to be answered
         except Exception as error:
@@ -180,6 +208,15 @@ class _Request:
             if not self._given_up:
                 await self.answer(problem)
 
+    async def _ask_limits(self) -> Problem | None:
+        """The answer where its client asks too often."""
+        limits: Limits | None = getattr(self._state, "limits", None)
+        asked = await limits.ask(Request(self._scope)) if limits is not None else None
+        if asked is None:
+            return None
+        self._more_headers = asked.headers
+        return asked.refused
+
     async def _take(self) -> Message:
         if self._read or self._begun:
             return await self._receive()
@@ -189,6 +226,11 @@ class _Request:
         self._reading = False
         self._ends_in(self._ground._deadline)
         self._read = message["type"] != "http.request" or not message.get("more_body", False)
+        if self._room is not None:
+            self._room -= len(message.get("body", b""))
+            if self._room < 0:
+                self._expire()
+                await asyncio.Event().wait()  # until it is given up: whoever reads would say something else
         return message
 
     async def _give(self, message: Message) -> None:
@@ -210,15 +252,13 @@ class _Request:
 
     def _in_its_form(self, problem: Problem) -> Response:
         """The problem as JSON; as a page, where the application has pages and a person asks for one."""
-        state = getattr(self._scope.get("app"), "state", None)
-        as_page: AsPage | None = getattr(state, "as_page", None)
+        as_page: AsPage | None = getattr(self._state, "as_page", None)
         return (as_page and as_page(Request(self._scope), problem)) or problem.response()
 
     def _add_headers(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Content-Security-Policy", self._ground._policy)
+        for name, value in (_SAFE | self._more_headers).items():
+            headers.setdefault(name, value)
         if headers.get("content-type", "").startswith(_NOT_TO_BE_KEPT):
             headers.setdefault("Cache-Control", "no-store")

@@ -87,6 +87,7 @@ def create_app(
         ],
     )
     app.state.verifier = verifier
+    app.state.limits = None  # a process sets them (chassis.service)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)

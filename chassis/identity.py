@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute
 
 from chassis.claims import ClaimNames, NotTrusted, Principal, Role
 from chassis.discovery import Discovery, IssuerUnreachable, authenticate, get_json, post_form
-from chassis.problems import forbidden, unauthenticated, unavailable
+from chassis.problems import Problem, forbidden, unauthenticated, unavailable
 from chassis.settings import Settings, listed, pairs_in
 
 __all__ = [
@@ -246,13 +246,30 @@ Access: TypeAlias = frozenset[Role] | Literal["public"] | None
 
 _ROLES: Final = "concord_roles"
 _PUBLIC: Final = "concord_public"
+_FOUND: Final = "concord_principal"
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of the consortium's OIDC issuer.")
 
 
 async def principal_of(request: Request, authorization: str | None) -> Principal:
-    """The principal of an Authorization header's value. Raises the Problem that answers a bad one."""
+    """The principal of an Authorization header's value, which is verified once for a request.
+
+    Raises the Problem that answers a bad one.
+    """
+    found: Principal | Problem | None = request.scope.get(_FOUND)
+    if found is None:
+        try:
+            found = await _verified(request, authorization)
+        except Problem as problem:
+            found = problem
+        request.scope[_FOUND] = found
+    if isinstance(found, Problem):
+        raise found
+    return found
+
+
+async def _verified(request: Request, authorization: str | None) -> Principal:
     if not authorization:
         raise unauthenticated("Send a token: Authorization: Bearer …")
     scheme, _, token = authorization.partition(" ")

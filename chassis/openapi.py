@@ -56,8 +56,8 @@ def _operations(made: dict[str, Any], context: RouteContext) -> Iterator[dict[st
 
 
 def _complete(operation: dict[str, Any], context: RouteContext, schemas: dict[str, Any]) -> None:
-    # Any request may meet a database that is away, and any address may be malformed.
-    statuses = {422, 503}
+    # Any request may be one too many, or meet a database that is away, and any address may be malformed.
+    statuses = {422, 429, 503}
     if access_of(context) != "public":
         statuses |= {401, 403}
     parameters = operation.get("parameters", [])

@@ -24,6 +24,7 @@ TITLES: Final[dict[int, tuple[str, str]]] = {
     415: ("unsupported-media-type", "A body of another media type is needed"),
     422: ("invalid", "Some values cannot be accepted"),
     428: ("precondition-required", "A precondition is needed"),
+    429: ("too-many-requests", "Too many requests"),
     500: ("internal", "Something went wrong on this side"),
     502: ("bad-gateway", "A service behind this one answered unexpectedly"),
     503: ("unavailable", "Not available at the moment"),

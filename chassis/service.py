@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,6 +26,7 @@ from chassis.consumer import Consumer
 from chassis.database import Pool, open_pool, transaction
 from chassis.health import Check, Checks
 from chassis.kafka import Access
+from chassis.limits import Limits
 from chassis.measures import Lag, Stored
 from chassis.production import Admission, Refused
 from chassis.relay import Relay
@@ -41,7 +43,7 @@ Loop = Callable[[], Awaitable[None]]
 class Parts:
     """What a service consists of: an `api` process serves `app`, a `worker` runs the rest, `all` does both."""
 
-    app: ASGIApp
+    app: FastAPI
     consumer: Consumer | None = None
     relay: Relay | None = None
     beside_api: Sequence[Loop] = field(default_factory=tuple)
@@ -129,12 +131,15 @@ class _Server(uvicorn.Server):
         pass
 
 
-def _server(app: ASGIApp, host: str, port: int) -> _Server:
+def _server(app: ASGIApp, host: str, port: int, *, believed: str = "") -> _Server:
+    """A server; of proxies that are `believed` it takes from where a request comes."""
     return _Server(
         uvicorn.Config(
             app,
             host=host,
             port=port,
+            proxy_headers=bool(believed),
+            forwarded_allow_ips=believed,
             loop="none",
             http="httptools",
             log_config=None,
@@ -162,7 +167,9 @@ async def _run(name: str, role: Role, build: Build, settings: Settings, access: 
         beside.append(Stored(settings.service_database_url.get_secret_value(), system_clock).run)
     enders: list[Callable[[], None]] = list(parts.before_end)
     if role in ("api", "all"):
-        servers.append(_server(Tracing(parts.app), settings.http_host, settings.http_port))
+        parts.app.state.limits = Limits.of(settings.rate_limit, settings.rate_burst)
+        believed = settings.forwarded_allow_ips
+        servers.append(_server(Tracing(parts.app), settings.http_host, settings.http_port, believed=believed))
         beside += parts.beside_api
     if role in ("worker", "all"):
         for part in parts.works:

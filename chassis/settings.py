@@ -122,6 +122,18 @@ class Settings(Surroundings):
     oidc_role_names: Pairs = Field(
         "", description="How the issuer calls the roles: officer=concord-officers, …; empty: as Concord does."
     )
+    rate_limit: float = Field(
+        200, ge=0, description="Requests a second that a process serves one client in the long run; 0: any number."
+    )
+    rate_burst: int = Field(2000, ge=1, description="Requests that one client may send at once.")
+    sign_in_limit: float = Field(
+        5,
+        ge=0,
+        description="Steps of a sign-in a second from one address, and a minute's worth at once; 0: any number.",
+    )
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="Proxies whose X-Forwarded-For and -Proto are believed, with commas between."
+    )
     learner_id_key: SecretStr = Field(SecretStr(""), description="Key of the learners' pseudonyms.")
     learner_scheme: Literal["ESI", "ULN"] = Field("ESI", description="The consortium's one identifier scheme.")
     consortium: str = Field("concord", description="The consortium's id, in the `ce_source` of its events.")

@@ -23,6 +23,7 @@ from chassis.database import is_passing
 from chassis.ground import problem_of
 from chassis.http import headers_of
 from chassis.identity import IssuerUnreachable, NotTrusted, Principal, Role, Verifier, public
+from chassis.limits import Buckets, address_of, too_many
 from chassis.pages.headers import PageHeaders
 from chassis.pages.issuer import PASSING, Declined, Issuer, Unusable, Welcome
 from chassis.pages.sessions import Session, Sessions, SignIn
@@ -55,9 +56,13 @@ class Visitor:
 
 
 def must_be_own_form(visitor: Visitor, form_token: str) -> None:
-    """Refuse (403) a form that no page of this visitor's session made."""
+    """Refuse (403) a form that no page of this visitor's session made; `signed_in` asks it of every form by itself."""
     if not secrets.compare_digest(visitor.session.form_token.encode(), form_token.encode()):
         raise forbidden("The form is not from this session.", name="form-token")
+
+
+def _changes(request: Request) -> bool:
+    return request.method not in ("GET", "HEAD", "OPTIONS")
 
 
 class NotSignedIn(Problem):
@@ -124,13 +129,18 @@ class Site:
         verifier: Verifier,
         templates: Templates,
         clock: Clock,
+        sign_in_limit: float = 0,
     ) -> None:
+        """`sign_in_limit` is how many steps of a sign-in a second one address may take in the long run; 0: any."""
         self._public_url = public_url.rstrip("/")
         self._sessions = sessions
         self._issuer = issuer
         self._verifier = verifier
         self._templates = templates
         self._clock = clock
+        # As browsers write it: without the port where that is the scheme's own.
+        self._origin = str(httpx.URL(public_url).copy_with(path="", query=None, fragment=None)).rstrip("/")
+        self._sign_ins = Buckets(sign_in_limit, max(1, round(60 * sign_in_limit))) if sign_in_limit else None
         self._https = public_url.startswith("https:")
         # Cookies do not tell ports apart, so two services on one host need two names. `__Host-` binds one to its host.
         prefix = "__Host-" if self._https else ""
@@ -155,7 +165,20 @@ class Site:
         except NotTrusted:
             return None
 
+    def must_come_from_here(self, request: Request) -> None:
+        """Refuse (403) what another site makes a browser send; what browsers say of that is believed where they do."""
+        site = request.headers.get("sec-fetch-site")
+        origin = request.headers.get("origin")
+        if site not in ("same-origin", "none") if site is not None else origin not in (None, self._origin):
+            raise forbidden("The form is not from this site.", name="form-token")
+
     # Signing in and out
+
+    def may_sign_in(self, request: Request) -> None:
+        """Count a step of a sign-in. Raises the Problem 429 where too many come from one address."""
+        standing = self._sign_ins.take(address_of(request)) if self._sign_ins is not None else None
+        if standing is not None and standing.wait:
+            raise too_many(standing, "sign-in", "Too many people sign in from your network at the moment.")
 
     async def sign_in(self, return_to: str) -> Response:
         """Send a browser to the issuer; what it brings back is bound to this browser by a cookie."""
@@ -207,6 +230,7 @@ class Site:
 
     async def sign_out(self, request: Request, form_token: str) -> Response:
         """End the session, if the form was this session's own; then the one at the issuer, where it offers that."""
+        self.must_come_from_here(request)
         visitor = await self.visitor(request)
         response: Response = RedirectResponse("/", status_code=303)
         if visitor is not None:
@@ -261,8 +285,7 @@ class Site:
         if not wants_page(request):
             return problem.response()
         if isinstance(problem, NotSignedIn):
-            target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(f"/sign-in?{urlencode({'return_to': target})}", status_code=303)
+            return RedirectResponse(f"/sign-in?{urlencode({'return_to': _address(request)})}", status_code=303)
         return await self.error_page(request, problem)
 
     async def error_page(self, request: Request, problem: Problem) -> Response:
@@ -288,8 +311,12 @@ class Site:
             problem=problem,
             visitor=visitor,
             # What was being done can be tried again only where it is a page's address.
-            path=local_path(request.url.path) if _may_be_asked_again(request) else "/",
+            path=_address(request) if _may_be_asked_again(request) else "/",
         )
+
+
+def _address(request: Request) -> str:
+    return local_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
 
 
 def _may_be_asked_again(request: Request) -> bool:
@@ -308,6 +335,7 @@ def _site(request: Request) -> Site:
 @public
 async def sign_in(request: Request, return_to: str = "/") -> Response:
     """Go to the issuer, and come back to `return_to`, a path on this site."""
+    _site(request).may_sign_in(request)
     return await _site(request).sign_in(return_to)
 
 
@@ -315,6 +343,7 @@ async def sign_in(request: Request, return_to: str = "/") -> Response:
 @public
 async def come_back(request: Request) -> Response:
     """The way back from the issuer."""
+    _site(request).may_sign_in(request)
     return await _site(request).come_back(request)
 
 
@@ -328,7 +357,8 @@ async def sign_out(request: Request, form_token: Annotated[str, Form()] = "") ->
 def signed_in(*roles: Role) -> Callable[[Request], Awaitable[Visitor]]:
     """A dependency that gives the Visitor, who must have one of the roles (none named: any).
 
-    Whoever is not signed in is sent to do so, where the request is for a page.
+    Whoever is not signed in is sent to do so, where the request is for a page. What changes something must be a form
+    of their own session, with its token in the field `form_token`; else it is refused (403).
     """
     needed = frozenset(roles)
 
@@ -338,6 +368,9 @@ def signed_in(*roles: Role) -> Callable[[Request], Awaitable[Visitor]]:
             raise NotSignedIn
         if needed and not who.principal.has(*needed):
             raise forbidden(f"This page is for the role {' or '.join(sorted(needed))}.", name="role-needed")
+        if _changes(request):
+            _site(request).must_come_from_here(request)
+            must_be_own_form(who, str((await request.form()).get("form_token", "")))
         return who
 
     setattr(visitor, identity._ROLES, needed)
@@ -345,5 +378,10 @@ def signed_in(*roles: Role) -> Callable[[Request], Awaitable[Visitor]]:
 
 
 async def anybody(request: Request) -> Visitor | None:
-    """A dependency that gives the Visitor where there is one; for pages that are public."""
+    """A dependency that gives the Visitor where there is one; for pages that are public.
+
+    A route that changes something calls `must_be_own_form` itself, so that it can keep what was written in its form.
+    """
+    if _changes(request):
+        _site(request).must_come_from_here(request)
     return await _site(request).visitor(request)

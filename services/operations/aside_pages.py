@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, Path, Query
 from starlette.responses import Response
 
 from chassis.identity import Role
-from chassis.pages.site import NotSignedIn, Visitor, must_be_own_form, signed_in
+from chassis.pages.site import NotSignedIn, Visitor, signed_in
 from chassis.pages.templating import Templates
 from chassis.problems import Problem, not_found, unavailable
 from services.operations.asking import Bearer, Desks, NotAnswered
@@ -64,13 +64,11 @@ def routes(desks: Desks, pages: Templates) -> APIRouter:
     @router.post("/set-aside/page")
     async def act(
         visitor: Staff,
-        form_token: Annotated[str, Form(max_length=100)] = "",
         because: Annotated[str, Form(max_length=500)] = "",
         what: Annotated[What, Form()] = "try",
         chosen: Annotated[list[str], Form(max_length=1000)] = [],  # noqa: B006 - FastAPI copies it
     ) -> Response:
         """Try, replay or drop what is chosen; the answer says what came of it, and lists what waits now."""
-        must_be_own_form(visitor, form_token)
         reason, records = because.strip(), _records(chosen, desks)
         trouble = (
             "Choose at least one record."

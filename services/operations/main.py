@@ -63,6 +63,7 @@ def application(settings: Settings, pool: Pool, clock: Clock, client: httpx.Asyn
         verifier=verifier,
         templates=templates,
         clock=clock,
+        sign_in_limit=settings.sign_in_limit,
     )
     site.put_on(app, "services.operations")
     return app

@@ -37,12 +37,10 @@ def routes(upstream: Upstream, pages: Templates, records: RecordPages) -> APIRou
         member: Member,
         enrolment_id: UUID,
         visitor: Learner,
-        form_token: FormToken = "",
         chosen: Annotated[list[str], Form(max_length=500)] = [],  # noqa: B006 - FastAPI copies it
         take_back: Ticked = "",
     ) -> Response:
         """Count these first, in this order, in an enrolment; or take the choice back."""
-        must_be_own_form(visitor, form_token)
         wanted = [] if take_back else [one for one in chosen if one]
         try:
             if not (wanted or take_back):

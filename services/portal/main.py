@@ -44,6 +44,7 @@ def application(
         verifier=verifier,
         templates=templates,
         clock=clock,
+        sign_in_limit=settings.sign_in_limit,
     )
     # Before the pages, whose addresses begin with any member's id.
     site.put_on(app, "services.portal")

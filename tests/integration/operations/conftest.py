@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from chassis.clock import system_clock
 from chassis.database import Pool, open_pool
@@ -27,6 +28,7 @@ class Operations:
     url: str
     pool: Pool
     signer: Signer
+    app: FastAPI
 
 
 @pytest.fixture
@@ -53,5 +55,6 @@ async def operations(request: pytest.FixtureRequest, pool: Pool) -> AsyncIterato
             recognition_url="http://127.0.0.1:1",  # nobody is there
             trace_url=getattr(request, "param", TRACE_URL),
         )
-        async with serving(application(settings, pool, system_clock, client), port):
-            yield Operations(url, pool, signer)
+        app = application(settings, pool, system_clock, client)
+        async with serving(app, port):
+            yield Operations(url, pool, signer, app)

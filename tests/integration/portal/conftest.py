@@ -49,6 +49,8 @@ class Consortium:
     """Of the learner record."""
     portal_pool: Pool
     stops: dict[str, Callable[[], Awaitable[None]]]
+    app: FastAPI
+    """The portal itself."""
     routes: dict[str, Access]
     """What each address of the portal asks of its caller."""
     ending: asyncio.Event
@@ -146,7 +148,7 @@ async def _consortium_on(database: Callable[[str], Awaitable[Database]]) -> Asyn
         app = application(told, portal_pool, system_clock, client, ending)
         await serve("portal", app, int(portal_url.rpartition(":")[2]))
         routes = {path: asked for _, path, asked in walk(app)}
-        made = Consortium(portal_url, record_url, signer, pool, portal_pool, stops, routes, ending)
+        made = Consortium(portal_url, record_url, signer, pool, portal_pool, stops, app, routes, ending)
         await made.receive(
             *(member(one, name=name, framework=framework) for one, (name, framework, _) in MEMBERS.items()), award()
         )

@@ -157,6 +157,15 @@ async def test_what_is_accepted_reaches_its_topic_within_the_callers_trace(
     assert await ground.count("outbox") == 0
 
 
+async def test_a_process_limits_how_often_a_client_may_ask(environment: dict[str, str], issuer: Signer) -> None:
+    limited = {**environment, "RATE_LIMIT": "0.001", "RATE_BURST": "2"}
+    async with process("api", limited), client(environment, issuer) as caller:
+        answers = [await caller.get("/completions/C-1") for _ in range(3)]
+        assert (await caller.get("/health/ready")).status_code == 200
+    assert [answer.status_code for answer in answers] == [404, 404, 429]
+    assert 900 < int(answers[-1].headers["Retry-After"]) <= 1_000
+
+
 async def test_a_process_does_not_start_without_the_key_of_the_pseudonyms(environment: dict[str, str]) -> None:
     running = await asyncio.create_subprocess_exec(
         sys.executable,

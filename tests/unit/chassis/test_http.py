@@ -13,12 +13,12 @@ import httpx
 import jsonschema
 import pytest
 from asyncpg.exceptions._base import DataError as NotSent
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Form
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from chassis.ground import Ground
+from chassis.ground import LARGEST_FORM, Ground
 from chassis.http import (
     Page,
     body,
@@ -129,6 +129,11 @@ def an_app(**more: Any) -> FastAPI:
             await release.wait()
         return "never"
 
+    @router.post("/forms")
+    @public
+    async def form(words: Annotated[str, Form()] = "", other: Annotated[str, Form()] = "") -> int:
+        return len(words + other)
+
     @router.get("/streams")
     @public
     async def streams() -> StreamingResponse:
@@ -169,6 +174,36 @@ async def refused(client: httpx.AsyncClient, **changes: Any) -> list[dict[str, A
     answer = await client.put("/things/1", json={**GOOD, **changes})
     errors: list[dict[str, Any]] = problem(answer, 422, "invalid")["errors"]
     return errors
+
+
+# Forms
+
+
+async def test_a_form_is_read_up_to_a_size(client: httpx.AsyncClient) -> None:
+    fits = b"words=" + b"%F0%9F%8E%93" * 10_000  # the longest that a page takes, each character as long as can be
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    assert len(fits) < LARGEST_FORM
+    assert (await client.post("/forms", content=fits, headers=headers)).json() == 10_000
+    whole = b"words=" + b"a" * (LARGEST_FORM - 6)
+    assert (await client.post("/forms", content=whole, headers=headers)).json() == LARGEST_FORM - 6
+    answer = await client.post("/forms", content=whole + b"a", headers=headers)
+    assert problem(answer, 413, "too-large")["limit"] == LARGEST_FORM
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "Multipart/Form-Data; boundary=x"])
+async def test_an_endless_form_is_not_read_to_its_end(client: httpx.AsyncClient, kind: str) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="words"\r\n\r\n' if "x-www" not in kind else b"words="
+        while True:
+            sent += 10_000
+            yield b"a" * 10_000
+
+    answer = await client.post("/forms", content=endless(), headers={"Content-Type": kind})
+    problem(answer, 413, "too-large")
+    assert sent < LARGEST_FORM + 20_000
 
 
 # Bodies
@@ -525,8 +560,13 @@ async def test_readiness_names_every_cause() -> None:
 async def test_every_answer_has_the_protecting_headers(client: httpx.AsyncClient, address: str) -> None:
     headers = (await client.get(address)).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["form-action"] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] == "no-store"
 
 
@@ -537,10 +577,10 @@ async def test_the_description_names_what_every_route_may_answer(client: httpx.A
     def statuses(path: str, method: str) -> set[int]:
         return {int(status) for status in document["paths"][path][method]["responses"]}
 
-    assert statuses("/things/{thing_id}", "put") == {200, 404, 408, 409, 413, 415, 422, 503}
-    assert statuses("/documents/{name}", "put") == {200, 404, 412, 422, 428, 503}
-    assert statuses("/things", "get") == {200, 422, 503}
-    assert statuses("/guarded", "get") == {200, 401, 403, 422, 503}
+    assert statuses("/things/{thing_id}", "put") == {200, 404, 408, 409, 413, 415, 422, 429, 503}
+    assert statuses("/documents/{name}", "put") == {200, 404, 412, 422, 428, 429, 503}
+    assert statuses("/things", "get") == {200, 422, 429, 503}
+    assert statuses("/guarded", "get") == {200, 401, 403, 422, 429, 503}
     assert document["paths"]["/guarded"]["get"]["security"] == [{"HTTPBearer": []}]
     assert "security" not in document["paths"]["/things"]["get"]
     answers = document["paths"]["/things/{thing_id}"]["put"]["responses"]
