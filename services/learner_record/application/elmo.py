@@ -15,7 +15,7 @@ from typing import Any, Final
 from lxml import etree
 
 from chassis.clock import instant
-from contracts.elmo import CONCORD, CONCORD_ID, EMREX, RESULTS, SCHEMES, STATUSES
+from contracts.elmo import CONCORD, CONCORD_ID, COUNTRIES, EMREX, RESULTS, SCHEMES, STATUSES
 
 JSON = dict[str, Any]
 
@@ -64,7 +64,7 @@ def written(scheme: str, identifier: str, reports: Sequence[Report], at: datetim
 def _report(root: etree._Element, report: Report, at: datetime) -> None:
     element = _add(root, "report")
     issuer = _add(element, "issuer")
-    if report.country:
+    if report.country in COUNTRIES:
         _add(issuer, "country", report.country)
     _add(issuer, "identifier", report.member, type=CONCORD_ID)
     if report.ukprn:

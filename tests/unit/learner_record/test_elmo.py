@@ -15,7 +15,7 @@ from lxml import etree
 
 from client.formats import elmo as reading
 from client.formats.reading import Notes
-from contracts.elmo import EMREX
+from contracts.elmo import COUNTRIES, EMREX
 from contracts.ids import completion_id
 from contracts.provider_completion import CompletionPublished
 from services.learner_record.application import elmo
@@ -23,7 +23,7 @@ from services.learner_record.application.elmo import Credit, Report
 from services.learner_record.domain.published import FIELDS, document_of
 from services.provider.documents import CompletionLine
 from services.provider.domain.frameworks import LEVELS
-from tests.elmo import must_be_valid
+from tests.elmo import ELMO, must_be_valid
 
 AT = datetime(2026, 9, 1, 9, 30, tzinfo=UTC)
 IDENTIFIER = "urn:schac:personaluniquecode:int:esi:northbridge.example:ann"
@@ -218,3 +218,14 @@ def test_a_completion_without_a_title_is_called_by_its_learning_opportunity_and_
 
 def test_a_record_with_nothing_on_it_is_valid_too() -> None:
     must_be_valid(elmo.written("ULN", "9276308686", [Report("concord", "Concord", ())], AT))
+
+
+@pytest.mark.parametrize(("country", "stated"), [("GB", "GB"), ("XK", None), ("TW", None), (None, None)])
+def test_a_country_that_elmo_does_not_know_is_left_out(country: str | None, stated: str | None) -> None:
+    root = must_be_valid(elmo.written("ESI", IDENTIFIER, [Report("northbridge", "Northbridge", (), country)], AT))
+    assert text(root, "e:report/e:issuer/e:country") == stated
+
+
+def test_the_countries_are_those_of_the_schema() -> None:
+    listed = etree.parse(ELMO / "references" / "EUROPASS_ISOCountries_V1.1.xsd").iter("{*}enumeration")
+    assert {one.get("value") for one in listed} == COUNTRIES
