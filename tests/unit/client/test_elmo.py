@@ -11,7 +11,7 @@ from client.formats import elmo
 from client.formats.elmo import MarkScale, Own
 from client.formats.elmo.parsing import BLOCK, DEEPEST, LARGEST_KEPT, LONGEST_TOKEN
 from client.formats.reading import NotAsSaid, Notes, Read, Unreadable
-from contracts.elmo import CEN, EMREX
+from contracts.elmo import CEN, CONCORD, EMREX
 from services.provider.documents import CompletionLine
 from tests.elmo import EXAMPLE, must_be_valid
 
@@ -275,6 +275,22 @@ def test_a_course_without_credit_is_refused_and_so_is_credit_inside_credit() -> 
     assert isinstance(whole, tuple)
     assert isinstance(part, Unreadable)
     assert "has credit itself" in part.faults[0].expected
+
+
+OWN_WORDS = {
+    "<revision>first</revision>": ("revision", "first", "a whole number"),
+    "<revoked>perhaps</revoked>": ("revoked", "perhaps", "true or false"),
+    '<title escaped="json">no quotes</title>': ("title", "no quotes", "text in the quotes"),
+    '<title escaped="json">7</title>': ("title", "7", "text in the quotes"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), OWN_WORDS.items(), ids=OWN_WORDS)
+def test_what_somebody_changed_in_concords_own_words_is_said(words: str, said: tuple[str, str, str]) -> None:
+    stated = f'<extension><completion xmlns="{CONCORD}">{words}</completion></extension>'
+    (fault,) = refusal(file(specification(ACHIEVED + ECTS + stated))).faults
+    assert (fault.field, fault.value) == said[:2]
+    assert fault.expected.startswith(said[2])
 
 
 def test_a_row_that_cannot_be_made_stops_no_other() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from tests.elmo import ELMO, must_be_valid
 AT = datetime(2026, 9, 1, 9, 30, tzinfo=UTC)
 IDENTIFIER = "urn:schac:personaluniquecode:int:esi:northbridge.example:ann"
 NS = {"e": EMREX}
+EXAMPLES = ELMO.parent / "examples" / CompletionPublished.TYPE
 
 # --- any completion --------------------------------------------------------------------------------------------------
 
@@ -113,8 +115,12 @@ def event_of(document: dict[str, Any]) -> dict[str, Any]:
 
 def record(documents: Sequence[dict[str, Any]]) -> bytes:
     """The ELMO of completions of one member's."""
-    made = [document_of(event_of(one), scheme="ESI", identifier=IDENTIFIER) for one in documents]
-    credits_ = [Credit(one, one["learning_opportunity"]["id"]) for one in made]
+    return written(*(document_of(event_of(one), scheme="ESI", identifier=IDENTIFIER) for one in documents))
+
+
+def written(*documents: dict[str, Any]) -> bytes:
+    """The ELMO of documents of one member's."""
+    credits_ = [Credit(one, one["learning_opportunity"]["id"]) for one in documents]
     return elmo.written("ESI", IDENTIFIER, [Report("northbridge", "Northbridge University", credits_, "GB")], AT)
 
 
@@ -135,6 +141,12 @@ def test_whatever_was_published_is_valid_elmo_and_comes_back_field_by_field(docu
         CompletionLine.model_validate(one) for one in documents
     ]
     assert back == [document_of(event_of(one), scheme="ESI", identifier=IDENTIFIER) for one in documents]
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_every_stored_example_goes_there_and_back(example: Path) -> None:
+    published = document_of(json.loads(example.read_bytes()), scheme="ESI", identifier=IDENTIFIER)
+    assert read(written(published)) == [published]
 
 
 def test_no_field_of_a_completion_is_forgotten() -> None:
