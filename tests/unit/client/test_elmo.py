@@ -352,7 +352,7 @@ def test_an_instance_beyond_all_measure_stops_no_other() -> None:
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-ATTACHED = f"<attachment><content>{'QUJD' * 5_000}</content></attachment>"
+ATTACHED = f"<attachment><content>{'QUJD' * 250}</content></attachment>"
 HEAD = f'<elmo xmlns="{EMREX}"><learner>{LEARNER}</learner>'
 REPORT = "<report><issuer><title>Northbridge</title></issuer>"
 OPPORTUNITY = '<learningOpportunitySpecification><identifier type="local">DS101</identifier><specifies>'

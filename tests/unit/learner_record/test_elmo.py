@@ -145,7 +145,7 @@ def test_whatever_was_published_is_valid_elmo_and_comes_back_field_by_field(docu
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
 def test_every_stored_example_goes_there_and_back(example: Path) -> None:
-    published = document_of(json.loads(example.read_bytes()), scheme="ESI", identifier=IDENTIFIER)
+    published = document_of(json.loads(example.read_bytes())["value"], scheme="ESI", identifier=IDENTIFIER)
     assert read(written(published)) == [published]
 
 
