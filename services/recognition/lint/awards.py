@@ -9,6 +9,12 @@ from contracts.documents.values import plain
 from services.recognition.lint.catalogue import Catalogue
 
 
+def id_is_free(award: Award, _: Catalogue) -> Iterator[Finding]:
+    """No address of something else begins where the award is read: /awards/<id>/drafts are another award's drafts."""
+    if "/drafts/" in f"{award.id}/":
+        yield Finding("reserved-id", "/id", award.id, "should be an id without /drafts, where drafts are read")
+
+
 def credit_is_whole(award: Award, _: Catalogue) -> Iterator[Finding]:
     """Caps, minima and requirements are whole credits: 33 % of 360 is 118.8 and wrongly refuses a sixth module."""
     amounts: list[tuple[str, Fraction | None]] = [("/credits_required", award.credits_required)]

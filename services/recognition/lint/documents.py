@@ -11,6 +11,7 @@ from services.recognition.lint.rule import LintRule, Report, looked_at
 _SOURCE: Final = ("members", "learning_opportunities")
 
 AGREEMENT_RULES: Final[tuple[LintRule[Agreement], ...]] = (
+    LintRule("reserved-id", "the id is free", terms.id_is_free),
     LintRule("dates-reversed", "dates follow each other", terms.dates_follow_each_other),
     LintRule("range-reversed", "ranges run upwards", terms.ranges_run_upwards),
     LintRule("not-in-hundredths", "credit is in hundredths", terms.credit_is_in_hundredths),
@@ -42,6 +43,7 @@ AGREEMENT_RULES: Final[tuple[LintRule[Agreement], ...]] = (
 )
 
 AWARD_RULES: Final[tuple[LintRule[Award], ...]] = (
+    LintRule("reserved-id", "the id is free", awards.id_is_free),
     LintRule("not-whole-credits", "credit is whole", awards.credit_is_whole),
     LintRule("party-not-a-member", "the member is one of the consortium", awards.member_is_a_member, ("members",)),
     LintRule("award-framework", "the framework is its member's", awards.framework_is_its_members, ("members",)),

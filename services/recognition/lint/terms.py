@@ -11,6 +11,12 @@ from services.recognition.lint.catalogue import Catalogue
 from services.recognition.lint.trees import nodes
 
 
+def id_is_free(agreement: Agreement, _: Catalogue) -> Iterator[Finding]:
+    """No address of something else begins where the agreement is read: /agreements/gaps is what to agree next."""
+    if agreement.id == "gaps":
+        yield Finding("reserved-id", "/id", agreement.id, "should be another id: /agreements/gaps is something else")
+
+
 def each_level_is_mapped_once(agreement: Agreement, _: Catalogue) -> Iterator[Finding]:
     """One level of one framework, for one course or for all, is one level (domain.md: anything else is REFERRED)."""
     entries = defaultdict(list)

@@ -542,7 +542,19 @@ def another_agreement_for_the_members(sound: Sound, random: Random) -> bool:
     return True
 
 
+@fault("reserved-id", also=("second-agreement",))
+def an_agreement_where_gaps_are_read(sound: Sound, random: Random) -> bool:
+    sound.document["id"] = "gaps"
+    return True
+
+
 # Awards
+
+
+@fault("reserved-id", kind="award")
+def an_award_where_drafts_are_read(sound: Sound, random: Random) -> bool:
+    sound.document["id"] += random.choice(("/drafts", "/drafts/1", "/drafts/1/approval"))
+    return True
 
 
 @fault("award-framework", kind="award")

@@ -29,7 +29,7 @@ def test_a_sound_agreement_passes_with_every_rule_checked() -> None:
     result = run("agreement", "lint", str(EXAMPLES / "brabant-northbridge.yaml"), *CATALOGUE)
     assert result.exit_code == 0
     assert "brabant → northbridge" in result.output
-    assert "nothing to refuse; 18 of 18 rules checked" in result.output
+    assert "nothing to refuse; 19 of 19 rules checked" in result.output
 
 
 def test_without_a_catalogue_it_says_what_it_did_not_check() -> None:
@@ -37,7 +37,7 @@ def test_without_a_catalogue_it_says_what_it_did_not_check() -> None:
     assert result.exit_code == 0
     assert "not checked: no catalogue" in result.output
     assert "second-agreement" in result.output
-    assert "10 of 18 rules checked" in result.output
+    assert "11 of 19 rules checked" in result.output
 
 
 def test_a_fault_is_shown_where_it_is_and_the_exit_code_is_one(faulty: str) -> None:
@@ -45,7 +45,7 @@ def test_a_fault_is_shown_where_it_is_and_the_exit_code_is_one(faulty: str) -> N
     assert result.exit_code == 1
     assert "not-in-hundredths" in result.output
     assert "/rules/0/grants/0/slot" in result.output
-    assert "2 findings; 18 of 18 rules checked" in result.output
+    assert "2 findings; 19 of 19 rules checked" in result.output
 
 
 def test_a_program_reads_the_findings_as_json(faulty: str) -> None:
@@ -75,7 +75,7 @@ def test_an_award_is_looked_at_by_its_own_rules(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "/import_cap" in result.output
     assert "118.8" in result.output
-    assert "1 finding; 1 of 4 rules checked" in result.output
+    assert "1 finding; 2 of 5 rules checked" in result.output
 
 
 def test_a_document_that_cannot_be_read_is_refused_before_any_rule(tmp_path: Path) -> None:
