@@ -344,8 +344,9 @@ def test_other_encodings_are_read() -> None:
 
 def test_an_instance_beyond_all_measure_stops_no_other() -> None:
     endless = f"<identifier type='x'>{'x' * LARGEST_KEPT}</identifier>"
-    rows = read(file(specification(endless + ACHIEVED + ECTS), specification(code="DS102")))
+    rows = read(file(specification(ACHIEVED + ECTS + endless), specification(code="DS102")))
     assert isinstance(rows[0], Unreadable)
+    assert rows[0].faults[0].field == "learningOpportunityInstance"
     assert isinstance(rows[1], tuple)
 
 
