@@ -51,7 +51,8 @@ class ClaimNames:
     """
 
     subject: str = "sub"
-    member: str = "member"
+    member: tuple[str, ...] = ("member",)
+    """Claims of which the first counts that is stated: a person's may be another than a system's."""
     roles: tuple[str, ...] = ("roles",)
     """Claims whose values are taken together."""
     learner: str = "schac_personal_unique_code"
@@ -80,11 +81,11 @@ class ClaimNames:
         )
 
     def _member(self, said: Mapping[str, Any]) -> str | None:
-        stated = _found(said, self.member)
+        stated = next((value for claim in self.member if (value := _found(said, claim)) not in (None, [])), None)
+        if stated is None:
+            return None
         # Some issuers write every claim as a list.
         value = stated[0] if isinstance(stated, list) and len(stated) == 1 else stated
-        if value is None or value == []:
-            return None
         if isinstance(value, str) and self.member_names:
             return self.member_names.get(value)
         if not (isinstance(value, str) and _MEMBER.fullmatch(value)):

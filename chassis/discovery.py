@@ -91,6 +91,12 @@ def authenticate(metadata: Metadata, client_id: str, client_secret: str) -> tupl
     raise IssuerUnreachable(f"the issuer takes no client's secret, only {', '.join(offered) or 'nothing'}")
 
 
+def asked_by_commands(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a command's environment says that the issuer must be told besides, where it gives systems their tokens."""
+    stated = {name: environment.get(f"CONCORD_{name.upper()}", "") for name in ("audience", "scope")}
+    return {name: value for name, value in stated.items() if value}
+
+
 async def get_json(client: httpx.AsyncClient | None, url: str) -> Any:
     """The JSON document at an address. Raises httpx.HTTPError and ValueError."""
     if client is None:

@@ -100,7 +100,7 @@ class Verifier:
         """The verifier of access tokens in a process with these settings, or of tokens for another audience."""
         names = ClaimNames(
             subject=settings.oidc_subject_claim,
-            member=settings.oidc_member_claim,
+            member=listed(settings.oidc_member_claim),
             roles=listed(settings.oidc_roles_claim),
             learner=settings.oidc_learner_claim,
             member_names=pairs_in(settings.oidc_member_names),

@@ -111,7 +111,9 @@ class Settings(Surroundings):
         "", description="By which parameter the issuer wants to be told OIDC_AUDIENCE; most want none."
     )
     oidc_subject_claim: str = Field("sub", description="The claim that says who somebody is.")
-    oidc_member_claim: str = Field("member", description="The claim that names the member somebody acts for.")
+    oidc_member_claim: str = Field(
+        "member", description="The claim that names the member; of several, with commas between, the first."
+    )
     oidc_roles_claim: str = Field("roles", description="The claims that list somebody's roles, with commas between.")
     oidc_learner_claim: str = Field(
         "schac_personal_unique_code", description="The claim with a learner's identifier of the federation."

@@ -1,5 +1,6 @@
 """The options that commands share: which file, where Concord is, who you are, and for how long it is tried."""
 
+import os
 from typing import Annotated, Final
 
 import httpx
@@ -63,7 +64,9 @@ def connection(url: str, issuer: str, client_id: str, client_secret: str, token:
     for option, address in (("--url", url), ("--issuer", issuer)):
         if address or option == "--url":
             _must_be_address(option, address)
-    return Connection(url, issuer, client_id, client_secret, token)
+    # What only some issuers need has no options of its own (docs/sign-in.md).
+    audience, scope = os.environ.get("CONCORD_AUDIENCE", "concord"), os.environ.get("CONCORD_SCOPE", "")
+    return Connection(url, issuer, client_id, client_secret, token, audience=audience, scope=scope)
 
 
 def _must_be_address(option: str, address: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from chassis.discovery import asked_by_commands
 from chassis.identity import ServiceToken
 from services.operations.asking import Desks, NotAnswered
 from services.operations.domain.aside import dropped_in_words, replayed_in_words
@@ -246,7 +248,12 @@ def _each(
         _end("Say who you are: --issuer, --client-id and --client-secret, or their variables.")
 
     async def run() -> dict[str, dict[str, Any]]:
-        auth = ServiceToken(issuer=caller.issuer, client_id=caller.client_id, client_secret=caller.client_secret)
+        auth = ServiceToken(
+            issuer=caller.issuer,
+            client_id=caller.client_id,
+            client_secret=caller.client_secret,
+            asked=asked_by_commands(os.environ),
+        )
         async with httpx.AsyncClient() as http:
             desks = Desks(http, caller.addresses)
             return {name: await ask(desks, auth, name) for name in names}

@@ -1,6 +1,7 @@
 """Drafts, approves, tests and publishes a document from a file, as the registry of a party or a member does."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from chassis.discovery import asked_by_commands
 from chassis.identity import ServiceToken
 from contracts.documents.agreement import Agreement
 from contracts.documents.award import Award
@@ -150,7 +152,10 @@ class Desk(Generic[Document]):
 
         async def ask() -> Result:
             auth = ServiceToken(
-                issuer=registry.issuer, client_id=registry.client_id, client_secret=registry.client_secret
+                issuer=registry.issuer,
+                client_id=registry.client_id,
+                client_secret=registry.client_secret,
+                asked=asked_by_commands(os.environ),
             )
             async with httpx.AsyncClient(base_url=registry.url, auth=auth, timeout=LONG) as http:
                 http.event_hooks["response"].append(_must_serve)

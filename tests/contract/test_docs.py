@@ -33,5 +33,5 @@ def test_what_the_code_cites_is_in_the_repository() -> None:
     cited = set()
     for package in ("chassis", "client", "contracts", "deploy", "services"):
         for file in (ROOT / package).rglob("*.py"):
-            cited |= set(re.findall(r"\b(?<![/\w])([a-z-]+\.md)\b", file.read_text(encoding="utf-8")))
+            cited |= set(re.findall(r"(?<![/\w-])([a-z-]+\.md)\b", file.read_text(encoding="utf-8")))
     assert cited <= {page.name for page in (ROOT / "docs").glob("*.md")}, cited

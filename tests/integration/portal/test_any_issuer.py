@@ -193,11 +193,11 @@ KEYCLOAK = (
 )  # fmt: skip
 ENTRA = (
     {"oidc_audience": "6e74172b", "oidc_scope": "openid profile api://concord/use", "oidc_subject_claim": "oid",
-     "oidc_member_claim": "tid", "oidc_member_names": "northbridge=72f988bf, southgate=1234abcd",
+     "oidc_member_claim": "extn.member, azp", "oidc_member_names": "northbridge=72f988bf, southgate=1234abcd",
      "oidc_role_names": "learner=Concord.Learner,officer=Concord.Officer", "oidc_learner_claim": "extn.esi"},
-    {"aud": "6e74172b", "sub": "pairwise-1", "oid": "f:iris", "tid": "72f988bf", "extn.esi": [ESI],
+    {"aud": "6e74172b", "sub": "pairwise-1", "oid": "f:iris", "azp": "72f988bf", "extn.esi": [ESI],
      "roles": ["Concord.Learner", "officer"]},
-    {"sub": "pairwise-2", "oid": "f:iris", "tid": "72f988bf"},
+    {"sub": "pairwise-2", "oid": "f:iris"},
 )  # fmt: skip
 AUTH0 = (
     {"oidc_audience_parameter": "audience", "oidc_roles_claim": "https://concord.example/roles",
