@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 
-from chassis import openapi
+from chassis import manual, openapi
 from chassis.bodies import body, faults_of, parse, raw_body, read_within
 from chassis.ground import CONTENT_SECURITY_POLICY, DEADLINE_SECONDS, UNDER_WAY, Ground
 from chassis.health import Check, Checks
@@ -66,8 +66,8 @@ def create_app(
 
     `verifier` checks the tokens of routes with `require(…)`; `checks` are what readiness asks; `middleware` stands
     outside everything else (tracing). A request is answered within `deadline` seconds after it was read, and at most
-    `under_way` requests wait for their answer (chassis/ground.py). /health/live, /health/ready, /openapi.json and
-    /docs are served without a token.
+    `under_way` requests wait for their answer (chassis/ground.py). /health/live, /health/ready, /openapi.json,
+    /docs, /asyncapi.json and /docs/events are served without a token.
     """
     app = FastAPI(
         title=title,
@@ -155,13 +155,25 @@ def _add_description(app: FastAPI) -> None:
     @public
     async def page() -> HTMLResponse:
         """The API for people."""
-        return HTMLResponse(openapi.page(app))
+        return HTMLResponse(manual.page(app))
 
     @app.get("/docs/style.css", include_in_schema=False)
     @public
     async def style() -> Response:
         """The style of that page."""
-        return Response(openapi.style(), media_type="text/css")
+        return Response(manual.style(), media_type="text/css")
+
+    @app.get("/docs/events", include_in_schema=False)
+    @public
+    async def events() -> HTMLResponse:
+        """The events of all services for people."""
+        return HTMLResponse(manual.events_page())
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    @public
+    async def asyncapi() -> Response:
+        """The events of all services in AsyncAPI 3."""
+        return Response(manual.asyncapi_json(), media_type="application/json")
 
 
 def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

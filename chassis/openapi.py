@@ -1,13 +1,12 @@
-"""An API's own description: OpenAPI 3.1 with every problem it may answer, and a page for people."""
+"""An API's own description: OpenAPI 3.1 with the roles each request needs and every problem it may answer."""
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext, iter_route_contexts
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 from chassis.bodies import BODY_MARK, BodyMark
@@ -18,8 +17,12 @@ CONDITION_MARK: Final = "concord_condition"
 """Set on a dependency that asks for `If-Match`; its routes answer 412 and 428."""
 
 _REFERENCE: Final = "#/components/schemas/{model}"
-_METHODS: Final = ("get", "put", "post", "patch", "delete")
-_HERE: Final = Path(__file__).parent
+METHODS: Final = ("get", "put", "post", "patch", "delete")
+ROLES: Final = "x-roles"
+"""Of an operation: the roles, of which its caller needs one; empty: any token will do; absent: none is needed."""
+EXAMPLE: Final = "EXAMPLE"
+"""Of a model that bodies are read as: a body that would be accepted."""
+_FIRST_WORDS: Final = re.compile(r"[.;](\s|$)|:\s(?!\*)|\n\n")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -58,8 +61,12 @@ def _operations(made: dict[str, Any], context: RouteContext) -> Iterator[dict[st
 def _complete(operation: dict[str, Any], context: RouteContext, schemas: dict[str, Any]) -> None:
     # Any request may be one too many, or meet a database that is away, and any address may be malformed.
     statuses = {422, 429, 503}
-    if access_of(context) != "public":
+    access = access_of(context)
+    if access != "public":
         statuses |= {401, 403}
+        operation[ROLES] = sorted(role.value for role in access or ())
+    if not context.summary and operation.get("description"):
+        operation["summary"] = _FIRST_WORDS.split(operation["description"], 1)[0].replace("\n", " ")
     parameters = operation.get("parameters", [])
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
@@ -69,6 +76,10 @@ def _complete(operation: dict[str, Any], context: RouteContext, schemas: dict[st
             statuses |= {408, 413, 415}
             schema = _add_schema(schemas, mark.model) if mark.model else {"type": "string"}
             content = {mark.media_type: {"schema": schema}}
+            example = getattr(mark.model, EXAMPLE, None)
+            # A line of a bulk request is its document and more.
+            if example is not None and mark.media_type == "application/json":
+                content[mark.media_type]["example"] = example
             operation["requestBody"] = {"required": True, "description": mark.description, "content": content}
         if hasattr(call, CONDITION_MARK):
             statuses |= {412, 428}
@@ -114,56 +125,3 @@ def _renamed(content: Any, names: dict[str, str]) -> Any:
     if isinstance(content, list):
         return [_renamed(item, names) for item in content]
     return content
-
-
-_PAGES: Final = Environment(
-    loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-)
-
-
-def page(app: FastAPI) -> str:
-    """The API's description for people, as HTML that loads nothing from elsewhere."""
-    made = document(app)
-    schemas = made["components"]["schemas"]
-    operations = [
-        {
-            "method": method.upper(),
-            "path": path,
-            "id": f"{method}-{path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}",
-            "group": (operation.get("tags") or [path.strip("/").split("/")[0] or "/"])[0],
-            "open": "security" not in operation,
-            **{key: operation.get(key, "") for key in ("summary", "description", "parameters", "responses")},
-            "body": operation.get("requestBody"),
-        }
-        for path, item in made.get("paths", {}).items()
-        for method, operation in item.items()
-        if method in _METHODS
-    ]
-    return _PAGES.get_template("api.html").render(
-        info=made["info"], operations=operations, schemas=dict(sorted(schemas.items())), kind=_kind
-    )
-
-
-def style() -> str:
-    """The page's style sheet."""
-    return (_HERE / "templates" / "api.css").read_text()
-
-
-def _kind(schema: dict[str, Any]) -> list[tuple[str, str]]:
-    """A schema in words: pairs of text and of the name of the schema that it links to (or empty)."""
-    if "$ref" in schema:
-        name = str(schema["$ref"]).rsplit("/", 1)[1]
-        return [(name, name)]
-    for several in ("anyOf", "oneOf", "allOf"):
-        if several in schema:
-            parts: list[tuple[str, str]] = []
-            for index, item in enumerate(schema[several]):
-                parts += [(" or " if several != "allOf" else " and ", "")] * (index > 0) + _kind(item)
-            return parts
-    if "enum" in schema:
-        return [(" | ".join(str(value) for value in schema["enum"]), "")]
-    if "const" in schema:
-        return [(repr(schema["const"]), "")]
-    if schema.get("type") == "array":
-        return [("list of ", ""), *_kind(schema.get("items", {}))]
-    return [(str(schema.get("format") or schema.get("type") or "anything"), "")]

@@ -1,7 +1,8 @@
 """The agreement between members: what equals what, when, and on which terms (decision.md, Fields; documents.md)."""
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -178,6 +179,23 @@ DoubleCounting = Literal["within_ladder", "towards_higher_award", "same_level_up
 
 class Agreement(Part):
     """A version of an agreement; the meaning of each term is decision.md's, under the same name."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "id": "northbridge-glenmore",
+        "version": 1,
+        "title": "Data, Northbridge to Glenmore",
+        "parties": {"provider": "northbridge", "receiver": "glenmore"},
+        "credit_ratio": "1",
+        "credit_step": "0.5",
+        "in_force_from": "2025-01-01",
+        "in_force_until": "2029-12-31",
+        "in_force_basis": "claim",
+        "minimum_mark": "50",
+        "on_expired": "REFERRED",
+        "grade_policy": "ungraded",
+        "excess_credit": "drop",
+        "on_revocation": "withdraw",
+    }
 
     id: AgreementId
     version: VersionNumber

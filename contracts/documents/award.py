@@ -1,6 +1,7 @@
 """The award definition: what an award requires, and how much credit from elsewhere it takes (documents.md)."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -26,6 +27,20 @@ class Category(Part):
 
 class Award(Part):
     """A version of an award definition; all credit in it is whole, and lint says where it is not."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "id": "glenmore:pgcert-data",
+        "version": 1,
+        "member": "glenmore",
+        "title": "PGCert Data",
+        "framework": "SCQF",
+        "level": 11,
+        "credits_required": "60",
+        "minimum_by_level": {"11": "40"},
+        "capstone": "glenmore:data-capstone",
+        "import_cap": "40",
+        "minimum_level": 10,
+    }
 
     id: AwardId
     version: VersionNumber

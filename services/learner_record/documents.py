@@ -1,7 +1,7 @@
 """What members send: enrolments, strict and without unknown fields (documents.md, Enrolment)."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -13,6 +13,17 @@ from contracts.learner_record_enrolment import AwardId
 
 class EnrolmentDocument(LearnersDocument):
     """An enrolment at one revision; its reference is in the address, or in its bulk line."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "revision": 1,
+        "learner": {
+            "scheme": "ESI",
+            "identifier": "urn:schac:personalUniqueCode:int:esi:northbridge.example:4711",
+            "reference": "G-0815",
+        },
+        "award": "glenmore:pgcert-data",
+        "opened_on": "2026-09-01",
+    }
 
     award: AwardId
     opened_on: Day
@@ -29,6 +40,8 @@ class EnrolmentDocument(LearnersDocument):
 class ConferralDocument(Document):
     """What a registry confers: the credit that it counts (all that counts, where none is named), and when."""
 
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"conferred_on": "2026-07-20"}
+
     completions: Annotated[
         tuple[UUID, ...] | None, Field(min_length=1, max_length=500, description="Default: all that counts.")
     ] = None
@@ -38,6 +51,8 @@ class ConferralDocument(Document):
 class ChoiceDocument(Document):
     """What a learner wants to count first in an enrolment."""
 
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"completions": ["0e3c237e-fa69-5d58-8178-fb6d849d9580"]}
+
     completions: Annotated[
         tuple[UUID, ...], Field(max_length=200, description="The first comes first; empty: the choice is taken back.")
     ]
@@ -45,6 +60,11 @@ class ChoiceDocument(Document):
 
 class AppealDocument(Document):
     """An appeal against a decision, at one of the receiver's stages."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "stage": 1,
+        "statement": "My resit was not taken into account.",
+    }
 
     stage: Annotated[int, Field(ge=1, le=20, description="1 is the first.")] = 1
     statement: Annotated[
@@ -55,6 +75,11 @@ class AppealDocument(Document):
 
 class ErasureDocument(Document):
     """Who is to be forgotten, by the one thing of the two that is known, and why."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "identifier": "urn:schac:personalUniqueCode:int:esi:northbridge.example:4711",
+        "why": "Asked for by the learner",
+    }
 
     learner_id: Annotated[UUID | None, Field(description="The pseudonym, as the learner's export states it.")] = None
     identifier: Annotated[

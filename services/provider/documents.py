@@ -5,9 +5,9 @@ judged is in `faults`, which every document has besides the shape that pydantic 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -86,6 +86,20 @@ class Appeals(Document):
 class MemberDocument(Document):
     """A member as the consortium's registry states it (documents.md, Member); the service numbers revisions."""
 
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "name": "University of Northbridge",
+        "colours": {"primary": "#1d3f72", "accent": "#e0a526"},
+        "country": "GB",
+        "framework": "FHEQ",
+        "joined_on": "2024-09-01",
+        "referrals_to": "recognition@northbridge.example",
+        "appeals": {
+            "route": "appeals@northbridge.example",
+            "days": 20,
+            "stages": ["Head of registry", "Appeals board"],
+        },
+    }
+
     name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     colours: Colours
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
@@ -114,6 +128,24 @@ class MemberDocument(Document):
 
 class LearningOpportunityDocument(Document):
     """A learning opportunity in one version (documents.md); elements of Annex I may be absent."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "version": 1,
+        "revision": 1,
+        "kind": "stackable",
+        "title": "Data Ethics",
+        "awarding_body": "University of Northbridge",
+        "credits": "15",
+        "framework": "FHEQ",
+        "level": 7,
+        "workload_hours": "150",
+        "learning_outcomes": ["Weigh the interests of those whose data is used"],
+        "assessment_type": "Coursework, individually assessed",
+        "participation_form": "Online",
+        "quality_assurance": "Reviewed by the university every three years",
+        "subject": "0612",
+        "language": "en",
+    }
 
     version: Version
     revision: Revision
@@ -193,6 +225,25 @@ class Use(Document):
 
 class CompletionDocument(LearnersDocument):
     """A completion at one revision (documents.md, Completion); its reference is in the address, or in its bulk line."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "revision": 1,
+        "learner": {
+            "scheme": "ESI",
+            "identifier": "urn:schac:personalUniqueCode:int:esi:northbridge.example:4711",
+            "reference": "S-4711",
+        },
+        "learning_opportunity": {"id": "northbridge:data-ethics", "version": 1},
+        "credits": "15",
+        "framework": "FHEQ",
+        "level": 7,
+        "result": "pass",
+        "mark": "62.5",
+        "mark_scale": {"lowest": "0", "pass": "40", "highest": "100"},
+        "completed_on": "2026-06-30",
+        "issued_on": "2026-07-15",
+        "identity_verified_at_assessment": True,
+    }
 
     learning_opportunity: LearningOpportunityVersion
     credits: Credit

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 PUBLIC = {
     # Health and the API's own description.
-    "/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/style.css",
+    "/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/style.css", "/asyncapi.json", "/docs/events",
     # A member's name and colours.
     "/members/{member_id}/face", "/faces", "/members.css", "/{member}/theme.css",
     # Sign-in, and static files.

@@ -1,7 +1,8 @@
 """Appeals: what learners appeal against at a member, and what its officers decide."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -38,6 +39,12 @@ Reader = Annotated[Principal, Depends(require(Role.OFFICER, Role.REGISTRY))]
 
 class AppealRuling(Document):
     """What an officer decides: the appeal is upheld, and credit recognised; or it is dismissed. With reasons."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "upheld": True,
+        "recognise": [{"slot": "GENERAL", "credits": "15", "level": 7}],
+        "reasons": "The mark of the resit counts.",
+    }
 
     upheld: bool
     recognise: Annotated[tuple[RecognisedLine, ...], Field(max_length=50)] = ()

@@ -1,8 +1,8 @@
 """Drafts of agreements and award definitions: drafted, linted, approved by each party's registry, and published."""
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
@@ -92,6 +92,8 @@ class DraftAnswer(DraftSummary):
 
 class ApprovalBody(BaseModel):
     """What a registry approves: the content that it has read, by its hash."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"document_hash": "a3f1c2" + 58 * "0"}
 
     document_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="The hash that the draft shows.")]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -57,6 +57,11 @@ class RecognisedLine(Document):
 
 class RulingDocument(Document):
     """What an officer decides: lines of credit that are recognised, or that nothing is; and the reasons."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "recognise": [{"slot": "GENERAL", "credits": "15", "level": 7}],
+        "reasons": "The syllabus covers what the module asks for.",
+    }
 
     recognise: Annotated[tuple[RecognisedLine, ...], Field(max_length=50)] = ()
     decline: bool = False
