@@ -14,14 +14,24 @@ from rich.text import Text
 from client import comparing
 from client import file_options as files
 from client.comparing import DIFFERENT, SAME, Comparison, Difference, Extra
-from client.options import ClientId, ClientSecret, FileFormat, Issuer, Patience, ProviderUrl, Token, connection
+from client.options import (
+    ClientId,
+    ClientSecret,
+    FileFormat,
+    Issuer,
+    Patience,
+    ProviderUrl,
+    Token,
+    connection,
+    examples,
+)
 from client.patience import GaveUp, NotConcord
 from client.publishing import Summary
 from client.reporting import printable
 from client.sending import INTERRUPTED, refusal, send_file
 from client.session import Connection, SignInFailed
 
-completions: Final = typer.Typer(no_args_is_help=True, help="What your learners completed, here and at Concord.")
+completions: Final = typer.Typer(no_args_is_help=True, help="Whether Concord has what you have.")
 
 _AGAIN: Final = "Nothing is changed by a comparison; start it again."
 _MEANING: Final = {
@@ -42,9 +52,7 @@ def _completions() -> None:
 
 @completions.command(
     "compare",
-    epilog="Example, to bring what Concord lacks:\n\n"
-    "`concord completions compare june.csv --output lacking.ndjson`\n\n"
-    "`concord publish lacking.ndjson`",
+    epilog=examples("concord completions compare june.csv --output lacking.ndjson", "concord publish lacking.ndjson"),
 )
 def compare_completions(
     file: files.File,
@@ -81,11 +89,12 @@ def compare_completions(
     mark_scale: files.Scale = None,
     language: files.Language = "en",
 ) -> None:
-    """Compare the completions in FILE with those at Concord; nothing is changed by it.
+    """Say what of FILE is missing, older or different at Concord.
 
-    Each completion is compared at its newest revision in FILE, by its reference, its revision, and the hash of its
-    values: another spelling of a number or another order of fields is no difference. Missing, older and different ones
-    are what `--output` writes; a different one is refused until it gets a higher revision.
+    Nothing is changed by it. Each completion is compared at its newest revision in FILE, by its reference, its
+    revision, and the hash of its values: another spelling of a number or another order of fields is no difference.
+    Missing, older and different ones are what `--output` writes; a different one is refused until it gets a higher
+    revision.
 
     The exit code is 0 when all are the same, 1 when any differs or is refused, 2 when FILE or Concord could not be read
     or asked, and 130 after Ctrl-C.

@@ -10,13 +10,17 @@ import typer
 
 from client import file_options as files
 from client.formats import File, Format, NotAsSaid
-from client.options import FileFormat
+from client.options import FileFormat, with_examples
 from client.publishing import too_large
 from client.reporting import describe, not_carried_over, printable
 from client.rows import LARGEST_ROW, Refused, Row
 from client.sending import opened
 
 
+@with_examples(
+    "concord convert june.csv --output june.ndjson",
+    "concord convert june.xml --member northbridge | concord publish -",
+)
 def convert_command(
     file: files.File,
     output: Annotated[
@@ -37,12 +41,12 @@ def convert_command(
     mark_scale: files.Scale = None,
     language: files.Language = "en",
 ) -> None:
-    """Write what `concord publish FILE` would send: NDJSON, one completion a line.
+    """Write what `concord publish` would send of FILE.
 
-    Nothing is sent and nobody is asked, so what only Concord can tell (a revision that is stored already, a learner
-    known by another identifier, a mark beyond its scale) is not checked here; `concord publish --dry-run` checks it.
-    Rows of which no completion can be made are named on standard error, and so is what FILE holds and a completion
-    does not.
+    It is NDJSON, one completion a line. Nothing is sent and nobody is asked, so what only Concord can tell (a revision
+    that is stored already, a learner known by another identifier, a mark beyond its scale) is not checked here;
+    `concord publish --dry-run` checks it. Rows of which no completion can be made are named on standard error, and so
+    is what FILE holds and a completion does not.
 
     The exit code is 0 when every row was written, 1 when any was refused, and 2 when FILE could not be read.
     """

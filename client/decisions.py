@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from client.following import Away, NoState, State, follow
-from client.options import ClientId, ClientSecret, Issuer, RecognitionUrl, Token, connection
+from client.options import ClientId, ClientSecret, Issuer, RecognitionUrl, Token, connection, examples
 from client.patience import GaveUp, NotConcord
 from client.reporting import printable
 from client.sending import refusal
 from client.session import Connection, SignInFailed
 
-decisions: Final = typer.Typer(no_args_is_help=True, help="What becomes of your completions, and of your enrolments.")
+decisions: Final = typer.Typer(no_args_is_help=True, help="What becomes of your completions and enrolments.")
 
 _COLOURS: Final = {
     "RECOGNISED": "green",
@@ -50,13 +50,17 @@ def _decisions() -> None:
 
 @decisions.command(
     "follow",
-    epilog="Example, as a service that goes on after every restart:\n\n"
-    "`concord decisions follow --state decisions.cursor --from-start | ./into-our-system`",
+    epilog=examples(
+        "concord decisions follow",
+        "concord decisions follow --from-start --once > decisions.ndjson",
+        "concord decisions follow --from-start --state cursor | our-system",
+    ),
 )
 def follow_decisions(
     url: RecognitionUrl,
     side: Annotated[
-        Side, typer.Option("--as", help="Decisions on what you provided, at you as the receiver, or both.")
+        Side,
+        typer.Option("--as", metavar="SIDE", help="As provider: on your completions; as receiver: on your enrolments."),
     ] = Side.BOTH,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Begin with the first decision there is, not with those to come.")
@@ -83,11 +87,11 @@ def follow_decisions(
     client_secret: ClientSecret = "",
     token: Token = "",
 ) -> None:
-    """Show decisions that concern you as they are made, and go on where you stopped.
+    """Show what is decided on your completions and enrolments, as it is decided.
 
     Each decision comes once and in order: as a line on a terminal, as a JSON document a line to a pipe or a file. A
-    second after it is made it is there; while Concord is away it is waited for. The place in FILE is kept after its
-    decisions were written, so whatever breaks off, none is left out; the last ones may come again.
+    second after it is made it is there, and while Concord is away it is waited for. The place in FILE is kept after
+    its decisions were written, so whatever breaks off, none is left out; the last ones may come again.
 
     Ctrl-C ends it. The exit code is 0 then and with --once, and 2 when Concord refuses or could not be asked.
     """

@@ -15,12 +15,13 @@ from client.options import (
     Patience,
     Token,
     connection,
+    examples,
 )
 from client.sending import send_file
 
 PATH: Final = "/enrolments:bulk"
 
-enrolments: Final = typer.Typer(no_args_is_help=True, help="Who is enrolled with you, and for which award.")
+enrolments: Final = typer.Typer(no_args_is_help=True, help="Who is enrolled with you for which award.")
 
 
 @enrolments.callback()
@@ -28,7 +29,10 @@ def _enrolments() -> None:
     """Keeps the command under its name."""
 
 
-@enrolments.command("open", epilog="Example:\n\n`concord enrolments open september.ndjson`")
+@enrolments.command(
+    "open",
+    epilog=examples("concord enrolments open september.csv", "our-system export | concord enrolments open -"),
+)
 def open_enrolments(
     file: Annotated[
         str,

@@ -8,6 +8,7 @@ from client.formats.elmo import MarkScale, Own
 from contracts.event import Framework
 
 _ELMO: Final = "What ELMO does not say (files that Concord wrote need none of it)"
+_IDENTITY: Final = "Nor of the assessments"
 
 File = Annotated[
     str,
@@ -21,7 +22,7 @@ Member = Annotated[
     str,
     typer.Option(
         metavar="ID",
-        help="Your id in the consortium: the ids of your learning opportunities begin with it.",
+        help="Your id in the consortium, with which your ids begin.",
         rich_help_panel=_ELMO,
         show_default=False,
     ),
@@ -49,7 +50,8 @@ OfFramework = Annotated[
     Framework | None,
     typer.Option(
         "--framework",
-        help="Whose level and credit are taken, where there are several.",
+        metavar="NAME",
+        help="FHEQ, SCQF, EQF or NFQ: whose level and credit are taken, where there are several.",
         rich_help_panel=_ELMO,
         show_default=False,
     ),
@@ -67,8 +69,8 @@ IdentityVerified = Annotated[
     bool | None,
     typer.Option(
         "--identity-verified/--no-identity-verified",
-        help="Whether it was verified at the assessments who the learner is.",
-        rich_help_panel=_ELMO,
+        help="Whether it was verified then who the learner is.",
+        rich_help_panel=_IDENTITY,  # apart, since its two names would leave the others no room
         show_default=False,
     ),
 ]
@@ -76,8 +78,8 @@ Scale = Annotated[
     tuple[str, str, str] | None,
     typer.Option(
         "--mark-scale",
-        metavar="LOWEST PASS HIGHEST",
-        help="The scale of results that are numbers; without it no mark is taken.",
+        metavar="LOW PASS HIGH",
+        help="The scale of results that are numbers; else no mark is taken.",
         rich_help_panel=_ELMO,
         show_default=False,
     ),

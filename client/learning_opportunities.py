@@ -5,7 +5,18 @@ from typing import Annotated, Final
 import typer
 
 from client.formats.columns import LEARNING_OPPORTUNITIES
-from client.options import ClientId, ClientSecret, DryRun, FileFormat, Issuer, Patience, ProviderUrl, Token, connection
+from client.options import (
+    ClientId,
+    ClientSecret,
+    DryRun,
+    FileFormat,
+    Issuer,
+    Patience,
+    ProviderUrl,
+    Token,
+    connection,
+    examples,
+)
 from client.sending import send_file
 
 PATH: Final = "/learning-opportunities:bulk"
@@ -19,7 +30,11 @@ def _learning_opportunities() -> None:
 
 
 @learning_opportunities.command(
-    "publish", epilog="Example:\n\n`concord learning-opportunities publish catalogue.csv --dry-run`"
+    "publish",
+    epilog=examples(
+        "concord learning-opportunities publish catalogue.csv --dry-run",
+        "concord learning-opportunities publish catalogue.csv",
+    ),
 )
 def publish_learning_opportunities(
     file: Annotated[

@@ -1,7 +1,8 @@
 """The options that commands share: which file, where Concord is, who you are, and for how long it is tried."""
 
 import os
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar
 
 import httpx
 import typer
@@ -10,6 +11,8 @@ from client.formats import Format
 from client.session import Connection
 
 _YOU: Final = "Who you are"
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 ProviderUrl = Annotated[
     str, typer.Option(envvar="CONCORD_PROVIDER_URL", metavar="URL", help="Concord's provider service.")
@@ -50,6 +53,21 @@ Token = Annotated[
         envvar="CONCORD_TOKEN", metavar="TOKEN", help="A token, instead of the three above.", rich_help_panel=_YOU
     ),
 ]
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help: what one types."""
+    return "\n\n".join(("Example:" if len(commands) == 1 else "Examples:", *(f"`{one}`" for one in commands)))
+
+
+def with_examples(*commands: str) -> Callable[[Command], Command]:
+    """Gives a function that is a command by itself the end of its help."""
+
+    def give(command: Command) -> Command:
+        setattr(command, "epilog", examples(*commands))  # noqa: B010 - a function has no such field of its own
+        return command
+
+    return give
 
 
 def connection(url: str, issuer: str, client_id: str, client_secret: str, token: str) -> Connection:

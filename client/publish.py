@@ -5,12 +5,26 @@ from typing import Final
 import typer
 
 from client import file_options as files
-from client.options import ClientId, ClientSecret, DryRun, FileFormat, Issuer, Patience, ProviderUrl, Token, connection
+from client.options import (
+    ClientId,
+    ClientSecret,
+    DryRun,
+    FileFormat,
+    Issuer,
+    Patience,
+    ProviderUrl,
+    Token,
+    connection,
+    with_examples,
+)
 from client.sending import send_file
 
 PATH: Final = "/completions:bulk"
 
 
+@with_examples(
+    "concord publish june.csv --dry-run", "concord publish june.csv", "our-system export | concord publish -"
+)
 def publish_command(
     file: files.File,
     url: ProviderUrl,

@@ -13,7 +13,7 @@ from services.operations.audit.auditing import GRACE, audit
 from services.operations.audit.check import Report
 from services.operations.set_aside import set_aside
 
-operations: Final = typer.Typer(no_args_is_help=True, help="For the staff of operations.")
+operations: Final = typer.Typer(no_args_is_help=True, help="Audit, and what was set aside.")
 
 
 @operations.callback()
@@ -26,7 +26,10 @@ operations.add_typer(set_aside, name="set-aside")
 
 def _database(service: str, variable: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(
-        envvar=variable, show_default=False, help=f"Database of {service}, under its own role; better in the variable."
+        envvar=variable,
+        metavar="URL",
+        show_default=False,
+        help=f"Database of {service}, under its own role; safer in the variable.",
     )
     return option
 
@@ -39,23 +42,31 @@ def audit_databases(
     operations_database: Annotated[
         str,
         typer.Option(
-            "--operations", envvar="OPERATIONS_DATABASE_URL", show_default=False, help="Database of this service."
+            "--operations",
+            envvar="OPERATIONS_DATABASE_URL",
+            metavar="URL",
+            show_default=False,
+            help="Database of operations.",
         ),
     ],
     zone: Annotated[
-        str, typer.Option("--time-zone", envvar="TIME_ZONE", help="The consortium's, by which days go.")
+        str, typer.Option("--time-zone", envvar="TIME_ZONE", metavar="ZONE", help="The consortium's, by which days go.")
     ] = "UTC",
-    grace: Annotated[float, typer.Option(min=0, help="Seconds in which a fact may be on its way unseen.")] = GRACE,
-    settle: Annotated[float, typer.Option(min=0, help="Seconds to look again while anything is under way.")] = 0.0,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="In which a fact may be on its way unseen.")
+    ] = GRACE,
+    settle: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="To look again while anything is under way.")
+    ] = 0.0,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Accept an invariant for which there is nothing to examine yet.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")] = False,
 ) -> None:
-    """Check in all services' databases that nothing is lost, doubled, invented or out of balance.
+    """Check that nothing is lost, doubled, invented or out of balance.
 
-    It only reads, may run at any time, and names what is still under way or waits. The report is kept, and its
-    violations are the metric concord_auditor_violations.
+    It looks in all services' databases, only reads, may run at any time, and names what is still under way or waits.
+    The report is kept, and its violations are the metric concord_auditor_violations.
 
     The exit code is 1 where an invariant is violated, or nothing was examined for it, and 2 where a database cannot
     be read.

@@ -108,9 +108,9 @@ def list_command(
     limit: Annotated[int, typer.Option(min=1, max=200, help="Records of each service at most.")] = 50,
     as_json: _AsJson = False,
 ) -> None:
-    """List what was set aside, the oldest first: why, since when, and how much waits behind it.
+    """List what was set aside, the oldest first.
 
-    The exit code is 2 where a service could not be asked.
+    Of each: why, since when, and how much waits behind it. The exit code is 2 where a service could not be asked.
     """
     by = {"state": None if state == "any" else state, "cause": cause, "topic": topic, "queue": queue}
 
@@ -138,9 +138,11 @@ def show_command(
     service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
     record: Annotated[int, typer.Argument(help="The record's number.", metavar="ID")],
 ) -> None:
-    """Show one record as it came, in JSON: its envelope, its bytes, and what was done about it.
+    """Show one record as it came, in JSON.
 
-    Bytes that are not UTF-8 are shown in Base64. The exit code is 2 where there is no such record.
+    With its envelope, its bytes, and what was done about it. Bytes that are not UTF-8 are shown in Base64.
+
+    The exit code is 2 where there is no such record.
     """
 
     async def ask(desks: Desks, auth: httpx.Auth, name: str) -> dict[str, Any]:
@@ -164,10 +166,11 @@ def replay_command(
     dry_run: _DryRun = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Process what waits, in order: the records named, those that meet the options, or all.
+    """Process what waits, in order.
 
-    What waits behind a record goes with it. A record that fails again waits on, and so does all behind it. Doing it
-    twice is harmless. The exit code is 1 where something waits on, and 2 where a service could not be asked.
+    The records named, those that meet the options, or all; what waits behind a record goes with it. A record that fails
+    again waits on, and so does all behind it. Doing it twice is harmless. The exit code is 1 where something waits on,
+    and 2 where a service could not be asked.
     """
     wanted = _wanted(service, ids, cause, topic, queue, since, because, everything=everything, dry_run=dry_run)
     answers = _done(context, service, "replay", wanted)
@@ -190,9 +193,11 @@ def drop_command(
     dry_run: _DryRun = False,
     as_json: _AsJson = False,
 ) -> None:
-    """Give up records: those named, those that meet the options, or all. They stay listed as not processed.
+    """Give up records; they stay listed as not processed.
 
-    What waits behind them waits on, until it is replayed. The exit code is 2 where a service could not be asked.
+    Those named, those that meet the options, or all. What waits behind them waits on, until it is replayed.
+
+    The exit code is 2 where a service could not be asked.
     """
     wanted = _wanted(service, ids, cause, topic, queue, since, because, everything=everything, dry_run=dry_run)
     _tell(_done(context, service, "drop", wanted), as_json=as_json, sentence=dropped_in_words)

@@ -24,12 +24,24 @@ from services.recognition.lint.documents import lint_agreement, lint_award
 from services.recognition.lint.rule import NotChecked, Report
 from services.recognition.publishing import Answer, Desk, NotAsked, NotThere, Registry, Tested
 
-agreement: Final = typer.Typer(no_args_is_help=True, help="Agreements between members.")
-award: Final = typer.Typer(no_args_is_help=True, help="Award definitions.")
+agreement: Final = typer.Typer(
+    no_args_is_help=True,
+    help="Agreements: draft, approve, publish, try out.",
+    epilog="Examples:\n\n`concord agreement lint ours-theirs.yaml`\n\n`concord agreement draft ours-theirs.yaml`\n\n"
+    "`concord agreement backtest ours-theirs.yaml --since 2026-01-01`\n\n"
+    "`concord agreement approve ours-theirs.yaml`\n\n`concord agreement publish ours-theirs.yaml`",
+)
+award: Final = typer.Typer(
+    no_args_is_help=True,
+    help="Award definitions: draft, approve, publish.",
+    epilog="Examples:\n\n`concord award lint pgcert.yaml`\n\n`concord award draft pgcert.yaml`\n\n"
+    "`concord award approve pgcert.yaml`\n\n`concord award publish pgcert.yaml`",
+)
 
 _Document = TypeVar("_Document", Agreement, Award)
 _File = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The document, in YAML or JSON.")
+    Path,
+    typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE", help="The document, in YAML or JSON."),
 ]
 _CatalogueFile = Annotated[
     Path | None,
@@ -38,7 +50,8 @@ _CatalogueFile = Annotated[
         exists=True,
         dir_okay=False,
         readable=True,
-        help="Members, learning opportunities, awards and published agreements to compare with, in YAML or JSON.",
+        metavar="FILE",
+        help="What to compare with – members, learning opportunities, awards, agreements – in YAML or JSON.",
     ),
 ]
 _AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")]
@@ -56,27 +69,51 @@ def _award() -> None:
 
 @agreement.command("lint")
 def lint_agreement_file(file: _File, catalogue: _CatalogueFile = None, as_json: _AsJson = False) -> None:
-    """Say what would be refused at the agreement's publication; the exit code is 1 where there is anything."""
+    """Say what would be refused at the agreement's publication.
+
+    Nobody is asked. The exit code is 1 where there is anything.
+    """
     _lint(file, catalogue, agreement_from, lint_agreement, _title_of_agreement, as_json=as_json)
 
 
 @award.command("lint")
 def lint_award_file(file: _File, catalogue: _CatalogueFile = None, as_json: _AsJson = False) -> None:
-    """Say what would be refused at the award definition's publication; the exit code is 1 where there is anything."""
+    """Say what would be refused at the award definition's publication.
+
+    Nobody is asked. The exit code is 1 where there is anything.
+    """
     _lint(file, catalogue, award_from, lint_award, _title_of_award, as_json=as_json)
 
 
-_Url = Annotated[str, typer.Option(envvar="CONCORD_RECOGNITION_URL", help="Base address of the recognition service.")]
-_Issuer = Annotated[str, typer.Option(envvar="CONCORD_ISSUER", help="Address of the OIDC issuer.")]
-_ClientId = Annotated[str, typer.Option(envvar="CONCORD_CLIENT_ID", help="Your system's client at the issuer.")]
-_ClientSecret = Annotated[str, typer.Option(envvar="CONCORD_CLIENT_SECRET", help="Its secret; better in the variable.")]
+_YOU: Final = "Who you are"
+_Url = Annotated[
+    str, typer.Option(envvar="CONCORD_RECOGNITION_URL", metavar="URL", help="Concord's recognition service.")
+]
+_Issuer = Annotated[
+    str, typer.Option(envvar="CONCORD_ISSUER", metavar="URL", help="Who gives tokens (OIDC).", rich_help_panel=_YOU)
+]
+_ClientId = Annotated[
+    str,
+    typer.Option(envvar="CONCORD_CLIENT_ID", metavar="ID", help="Your registry's client there.", rich_help_panel=_YOU),
+]
+_ClientSecret = Annotated[
+    str,
+    typer.Option(
+        envvar="CONCORD_CLIENT_SECRET",
+        metavar="SECRET",
+        help="Its secret; safer in the variable.",
+        rich_help_panel=_YOU,
+    ),
+]
 
 
 @agreement.command("draft")
 def draft_agreement_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Put FILE to all parties as the draft of its version, and say what lint finds; a changed draft is approved anew.
+    """Put FILE to all parties as the draft of its version.
+
+    It says what lint finds. A changed draft is approved anew.
 
     The exit code is 1 where it is refused or lint finds anything, and 2 where Concord could not be asked.
     """
@@ -88,7 +125,9 @@ def draft_agreement_file(
 def approve_agreement_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Approve a draft for your member, where it is exactly FILE, by its SHA-256 over canonical JSON (RFC 8785).
+    """Approve a draft for your member, where it is exactly FILE.
+
+    What is approved is its SHA-256 over canonical JSON (RFC 8785).
 
     The exit code is 1 where it is refused, as where the draft is another by now, and 2 where nobody could be asked.
     """
@@ -100,7 +139,9 @@ def approve_agreement_file(
 def publish_agreement_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Publish FILE, which every party has approved; a published version never changes, and a repeat is harmless.
+    """Publish FILE, which every party has approved.
+
+    A published version never changes, and a repeat is harmless.
 
     The exit code is 1 where it is refused, with the findings of lint or who has not approved it, and 2 where Concord
     could not be asked.
@@ -117,17 +158,22 @@ def backtest_agreement_file(
     client_id: _ClientId,
     client_secret: _ClientSecret,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what was completed then or later.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only what was completed then or later."),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what was completed by then.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only what was completed by then.")
     ] = None,
-    show: Annotated[int, typer.Option(min=0, help="Of how many changed claims the reasons are shown.")] = 20,
+    show: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of how many changed claims the reasons are shown.")
+    ] = 20,
     as_json: _AsJson = False,
 ) -> None:
-    """Say what would have changed, had FILE – drafted already – been in force over the completions that are stored.
+    """Say what FILE would have changed, had it been in force.
 
-    Nothing is changed by it. The exit code is 1 where Concord refuses, and 2 where it could not be asked.
+    FILE is drafted already, and is tried over the completions that are stored. Nothing is changed by it.
+
+    The exit code is 1 where Concord refuses, and 2 where it could not be asked.
     """
     bounds = {"completed_since": since, "completed_until": until}
     wanted = {name: day.date().isoformat() for name, day in bounds.items() if day is not None}
@@ -146,7 +192,9 @@ def backtest_agreement_file(
 def draft_award_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Store FILE as the draft of its version, and say what lint finds; a changed draft must be approved anew.
+    """Store FILE as the draft of its version.
+
+    It says what lint finds. A changed draft is approved anew.
 
     The exit code is 1 where it is refused or lint finds anything, and 2 where Concord could not be asked.
     """
@@ -157,7 +205,9 @@ def draft_award_file(
 def approve_award_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Approve a draft for your member, where it is exactly FILE, by its SHA-256 over canonical JSON (RFC 8785).
+    """Approve a draft for your member, where it is exactly FILE.
+
+    What is approved is its SHA-256 over canonical JSON (RFC 8785).
 
     The exit code is 1 where it is refused, as where the draft is another by now, and 2 where nobody could be asked.
     """
@@ -168,7 +218,9 @@ def approve_award_file(
 def publish_award_file(
     file: _File, url: _Url, issuer: _Issuer, client_id: _ClientId, client_secret: _ClientSecret
 ) -> None:
-    """Publish FILE, which its member has approved; a published version never changes, and a repeat is harmless.
+    """Publish FILE, which its member has approved.
+
+    A published version never changes, and a repeat is harmless.
 
     The exit code is 1 where it is refused, with the findings of lint, and 2 where Concord could not be asked.
     """

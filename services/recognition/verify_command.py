@@ -14,7 +14,7 @@ from rich.text import Text
 from chassis.database import connect
 from services.recognition.application.verifying import MOST_TOLD, Report, verify
 
-recognition: Final = typer.Typer(no_args_is_help=True, help="For those who run the recognition service.")
+recognition: Final = typer.Typer(no_args_is_help=True, help="Check what was decided.")
 
 _LONGEST: Final = 160
 """Characters of a value that are shown."""
@@ -31,16 +31,17 @@ def verify_decisions(
         str,
         typer.Option(
             envvar="SERVICE_DATABASE_URL",
+            metavar="URL",
             show_default=False,
-            help="Database of the recognition service, under its own role; better in the variable.",
+            help="Database of the recognition service, under its own role; safer in the variable.",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Answer with JSON, for programs.")] = False,
 ) -> None:
-    """Decide every stored decision of the engine again, and report whatever is not the same to the byte.
+    """Decide every stored decision of the engine again, and compare.
 
-    Each is decided from its stored inputs and the versions that it pins. It only reads, and may run at any time.
-    A release that words its sentences otherwise is reported too.
+    It reports whatever is not the same to the byte. Each is decided from its stored inputs and the versions that it
+    pins. It only reads, and may run at any time. A release that words its sentences otherwise is reported too.
 
     The exit code is 1 where a decision differs, or there was none to examine, and 2 where the database cannot be read.
     """
