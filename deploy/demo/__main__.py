@@ -111,10 +111,10 @@ async def _show(system: System, document: Document, told: Story, parts: Parts) -
             await publish_learners(told, doors, on_rows=lambda rows: progress.update(task, advance=rows))
     with parts.timed("every claim decided, and on its learner's record"):
         await figures.settled(system, within=SETTLED_WITHIN)
-    first, happened = await shown_first(actors, told, document), await figures.what_happened(system)
+    first, happened = await shown_first(actors, told, document), await figures.what_happened(system, told)
     with parts.timed("the life of a decision, told with four learners more"):
         became = await Life(system, doors).tell()
-    happened.append(await figures.until_seen(system, "one by one", "life-"))
+    happened.append(await figures.until_seen(system, told, at_once=False))
     parts.total("all of it")
     became_of_it = block("What becomes of decisions", became)
     for shown in (first, block("What just happened", happened, numbers=[1]), became_of_it):

@@ -25,6 +25,11 @@ class Actors:
         self._signer = signer_of(system.environment("issuer"))
         self._doors = doors
 
+    def system(self, member: str, url: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        """A member's system at a service."""
+        claims = {"sub": f"{member}-system", "member": member, "roles": ["publisher", "registry"]}
+        return Connection(url, token=self._signer.sign(claims)).open()
+
     def staff(self, member: str, role: str, url: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         """One of a member's staff at a service."""
         claims = {"sub": f"{member}-{role}", "member": member, "roles": [role]}

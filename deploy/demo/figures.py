@@ -11,10 +11,7 @@ from contracts.ids import completion_id
 from deploy.demo.people import Story
 from deploy.local.system import System
 
-COMPLETIONS = """
-SELECT completion_id, min(reference) AS reference, min(accepted_at) AS accepted_at
-FROM completion_revision GROUP BY completion_id
-"""
+ACCEPTED = "SELECT completion_id, min(accepted_at) AS accepted_at FROM completion_revision GROUP BY completion_id"
 ARRIVED = "SELECT count(DISTINCT completion_id) FROM completion_revision"
 
 CURRENT = """
@@ -86,28 +83,35 @@ async def settled(system: System, *, within: float) -> None:
         await asyncio.sleep(0.5)  # a question costs a connection
 
 
-async def what_happened(system: System) -> list[tuple[str, str, str]]:
+async def what_happened(system: System, told: Story) -> list[tuple[str, str, str]]:
     """Completions, decisions by state with their commonest grounds, and how long it took until they could be seen."""
     rows = [("completions accepted", f"{(await fetch(system, 'provider', ARRIVED))[0][0]:,}", "")]
     for row in await fetch(system, "recognition", DECISIONS_BY_STATE):
         grounds = f"mostly {row['grounds']}" if row["grounds"] else ""
         rows.append((f"decisions {row['state']}", f"{row['n']:,}", grounds))
-    return [*rows, await until_seen(system, "at once", "C-")]
+    return [*rows, await until_seen(system, told, at_once=True)]
 
 
-async def until_seen(system: System, how: str, prefix: str) -> tuple[str, str, str]:
-    """Seconds from the acceptance of completions, whose references begin so, to the first decisions on the record."""
+async def until_seen(system: System, told: Story, *, at_once: bool) -> tuple[str, str, str]:
+    """Seconds from the acceptance of a completion to its first decision on the record.
+
+    Of those that were published at once, which are the learners'; or of those published one by one after them.
+    """
+    sent_at_once = {
+        completion_id(member, row["reference"]) for member, rows in told.completions.items() for row in rows
+    }
     accepted: dict[UUID, datetime] = {
         row["completion_id"]: row["accepted_at"]
-        for row in await fetch(system, "provider", COMPLETIONS)
-        if row["reference"].startswith(prefix)
+        for row in await fetch(system, "provider", ACCEPTED)
+        if (row["completion_id"] in sent_at_once) is at_once
     }
     seconds = sorted(
         (row["updated_at"] - accepted[row["completion_id"]]).total_seconds()
         for row in await fetch(system, "learner-record", VISIBLE)
         if row["completion_id"] in accepted
     )
-    spread = f"median of {len(seconds):,} published {how}; p99 {_at(seconds, 0.99):.1f} s"
+    how = "at once" if at_once else "one by one"
+    spread = f"median of {len(seconds):,} {how}; p99 {_at(seconds, 0.99):.1f} s"
     return "published → on the record", f"{_at(seconds, 0.5):.1f} s", spread
 
 

@@ -26,7 +26,7 @@ async def shown_first(actors: Actors, told: Story, document: Document) -> Group:
             done = entry["completion"]
             counts = " + ".join(line["credits"] for line in grant["lines"])
             unit = UNITS.get(done["framework"], "credits")
-            shown = "" if nth < len(entries) - 1 else f"→ {counts} together" if nth else f"→ {counts}"
+            shown = "" if nth < len(entries) - 1 else f"→ {counts} both" if nth else f"→ {counts}"
             rows.append((done["title"], done["provider_name"], f"{done['credits']} {unit}", shown))
     capstone = document["learning_opportunities"][award["capstone"]]["title"]
     held, wanted = enrolled["totals"]["total"], enrolled["award"]["credits_required"]

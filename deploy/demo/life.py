@@ -241,7 +241,7 @@ class Life:
             "award": award,
             "opened_on": (self._today - timedelta(days=30)).isoformat(),
         }
-        async with self._doors.at(self._doors.learner_record, f"{member}-system").open() as http:
+        async with self._actors.system(member, self._doors.learner_record) as http:
             await put(http, f"/enrolments/{quote(reference)}", body)
         return enrolment_id(member, reference)
 
@@ -261,7 +261,7 @@ class Life:
             "issued_on": (self._today - timedelta(days=50)).isoformat(),
             "identity_verified_at_assessment": True,
         } | fields
-        async with self._doors.at(self._doors.provider, f"{provider}-system").open() as http:
+        async with self._actors.system(provider, self._doors.provider) as http:
             await put(http, f"/completions/{quote(self._reference(code, course))}", body)
         return self._completion_id(code, course)
 

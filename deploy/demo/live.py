@@ -61,7 +61,7 @@ class Live:
         stated = completion(self._rng, today, learner, course, f"L-{learner.number:04}-{course.partition(':')[2]}")
         stated |= {"completed_on": today.isoformat(), "issued_on": today.isoformat()}
         provider, reference = course.partition(":")[0], stated.pop("reference")
-        async with self._doors.at(self._doors.provider, f"{provider}-system").open() as http:
+        async with self._actors.system(provider, self._doors.provider) as http:
             await put(http, f"/completions/{reference}", stated)
         decided = await self._decided(learner, provider, str(completion_id(provider, reference)))
         title = consortium()["learning_opportunities"][course]["title"]

@@ -136,6 +136,16 @@ async def test_the_agreements_recognise_split_refer_and_decline(agreed: Demo) ->
     assert min(states[state] for state in ("PARTIAL", "INCOMPLETE", "REFERRED", "DECLINED")) > 20
 
 
+async def test_the_figures_name_every_state_and_how_long_it_took(agreed: Demo) -> None:
+    states, rows = await agreed.states(), await figures.what_happened(agreed.whole.system, agreed.told)
+    shown = {what: number for what, number, _ in rows}
+    assert shown["completions accepted"] == "3,000"
+    assert {what: number for what, number in shown.items() if what.startswith("decisions")} == {
+        f"decisions {state}": f"{number:,}" for state, number in states.items()
+    }
+    assert float(shown["published → on the record"].removesuffix(" s")) > 0
+
+
 async def test_credit_from_three_members_opens_the_first_learners_capstone_at_a_fourth(agreed: Demo) -> None:
     enrolled = await capstone_open(agreed.actors, agreed.told)
     counted = [entry for entry in enrolled["entries"] if entry["counts"]]
