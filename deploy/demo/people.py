@@ -51,6 +51,11 @@ class Story:
     completions: dict[str, list[Document]]
 
     @property
+    def named(self) -> tuple[Learner, ...]:
+        """The three that the demo names."""
+        return self.learners[: len(_KNOWN)]
+
+    @property
     def first(self) -> Learner:
         """Who is shown first: her credit from three members opens the capstone of an award at a fourth."""
         return self.learners[0]

@@ -10,7 +10,10 @@ from deploy.demo.people import Learner, Story
 
 def write(path: Path, story: Story, members: dict[str, Document]) -> None:
     """Write the people as the local issuer reads them."""
-    people = [_learner(learner, _about(learner, story, members)) for learner in story.learners]
+    people = [
+        _learner(learner, _about(learner, story, members), is_named=learner in story.named)
+        for learner in story.learners
+    ]
     for member, document in members.items():
         people += [
             {
@@ -26,7 +29,15 @@ def write(path: Path, story: Story, members: dict[str, Document]) -> None:
                 "roles": ["officer"],
             },
         ]
-    people.append({"id": "operator", "name": "Operations", "roles": ["operations"], "about": "follows journeys"})
+    people.append(
+        {
+            "id": "operator",
+            "name": "Operations",
+            "roles": ["operations"],
+            "about": "follows journeys",
+            "begin_here": True,
+        }
+    )
     path.write_text(yaml.safe_dump({"people": people}, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
@@ -36,11 +47,12 @@ def _about(learner: Learner, story: Story, members: dict[str, Document]) -> str:
     return f"studies at {members[learner.home]['name']}"
 
 
-def _learner(learner: Learner, about: str) -> Document:
+def _learner(learner: Learner, about: str, *, is_named: bool) -> Document:
     return {
         "id": f"learner-{learner.number}",
         "name": learner.name,
         "roles": ["learner"],
         "schac_personal_unique_code": learner.identifier,
         "about": about,
+        "begin_here": is_named,
     }

@@ -4,7 +4,8 @@
 address under which everybody reaches it; OIDC_AUDIENCE (concord); ISSUER_PEOPLE and ISSUER_CLIENTS, the files below;
 ISSUER_STATE, a folder that keeps its key, so that tokens outlive a restart (none: a new key at every start).
 
-People (YAML or JSON): a list under `people`, each `{id, name, roles, member?, schac_personal_unique_code?, about?}`.
+People (YAML or JSON): a list under `people`, each
+`{id, name, roles, member?, schac_personal_unique_code?, about?, begin_here?}`.
 Clients: a list under `clients`, each `{id, secret?, name?, redirect_uris?, roles?, member?}`. A client with roles and
 a secret gets tokens of its own by client credentials; one with redirect URIs, of which each is compared whole, may
 send people here to sign in (authorization code with PKCE, S256). In the clients' file `${NAME}` is a variable of the
@@ -42,6 +43,7 @@ TOKEN_SECONDS: Final = 3_600
 CODE_SECONDS: Final = 60
 MOST_CODES: Final = 10_000
 _HERE: Final = Path(__file__).parent
+_FIRST: Final = "To begin with"
 _GROUPS: Final[Mapping[Role, str]] = {
     Role.LEARNER: "Learners",
     Role.OFFICER: "Recognition officers",
@@ -67,6 +69,8 @@ class Person(_Entry):
 
     schac_personal_unique_code: str | list[str] | None = None
     about: str = ""
+    begin_here: bool = False
+    """Among many, shown before all others."""
 
 
 class Client(_Entry):
@@ -402,13 +406,14 @@ def _back(asked: Mapping[str, str], answer: Mapping[str, str]) -> RedirectRespon
 
 
 def _grouped(people: Sequence[Person], q: str) -> list[tuple[str, list[Person]]]:
-    """The people who match a search, by their first role, in the order of the roles and then of names."""
+    """The people who match a search: those to begin with, then by first role, in the order of the roles and names."""
     words = q.casefold().split()
-    groups: dict[str, list[Person]] = {title: [] for title in (*_GROUPS.values(), "Others")}
+    groups: dict[str, list[Person]] = {title: [] for title in (_FIRST, *_GROUPS.values(), "Others")}
     for person in people:
         text = " ".join([person.name, person.id, person.member or "", person.about, *person.roles]).casefold()
         if all(word in text for word in words):
-            groups[_GROUPS[person.roles[0]] if person.roles else "Others"].append(person)
+            by_role = _GROUPS[person.roles[0]] if person.roles else "Others"
+            groups[_FIRST if person.begin_here else by_role].append(person)
     return [(title, sorted(found, key=lambda person: person.name)) for title, found in groups.items() if found]
 
 

@@ -28,6 +28,7 @@ PEOPLE = [
            schac_personal_unique_code=["urn:schac:personalUniqueCode:int:esi:hr:1"]),
     Person(id="olu/1", name="Olu <Officer>", member="southgate", roles=(Role.OFFICER, Role.REGISTRY)),
     Person(id="nobody", name="No Role"),
+    Person(id="zoe", name="Zoe Zeal", roles=(Role.LEARNER,), about="studies at Northbridge", begin_here=True),
 ]  # fmt: skip
 CLIENTS = [
     Client(id="portal", name="The portal", secret=SECRET, redirect_uris=(CALLBACK,), roles=(Role.LEARNER,)),
@@ -100,7 +101,10 @@ def test_the_page_lists_people_by_role_and_says_what_it_is_for(browser: httpx.Cl
     assert page.status_code == 200
     assert "Demo and tests only" in page.text
     headings = re.findall(r"<h2>(.*?)</h2>", page.text)
-    assert headings == ["Learners", "Recognition officers", "Others"]
+    assert headings == ["To begin with", "Learners", "Recognition officers", "Others"]
+    assert page.text.index("Zoe Zeal") < page.text.index("Ada Lovelace")
+    assert page.text.count("Zoe Zeal") == 1
+    assert "learner · studies at Northbridge" in page.text
     assert "Olu &lt;Officer&gt;" in page.text
     (link,) = re.findall(r'href="(/authorize/as/olu[^"]*)"', page.text)
     assert "code" in answered(browser.get(link.replace("&amp;", "&")))
