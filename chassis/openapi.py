@@ -77,8 +77,8 @@ def _complete(operation: dict[str, Any], context: RouteContext, schemas: dict[st
             schema = _add_schema(schemas, mark.model) if mark.model else {"type": "string"}
             content = {mark.media_type: {"schema": schema}}
             example = getattr(mark.model, EXAMPLE, None)
-            # A line of a bulk request is its document and more.
-            if example is not None and mark.media_type == "application/json":
+            # A line of a bulk request is its document and more, and has an example of its own.
+            if example is not None and (mark.media_type == "application/json" or EXAMPLE in vars(mark.model)):
                 content[mark.media_type]["example"] = example
             operation["requestBody"] = {"required": True, "description": mark.description, "content": content}
         if hasattr(call, CONDITION_MARK):

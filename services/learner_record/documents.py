@@ -98,3 +98,5 @@ class ErasureDocument(Document):
 
 class EnrolmentLine(EnrolmentDocument, Line):
     """A line of a bulk request: an enrolment with its reference."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"reference": "E-2026-0001", **EnrolmentDocument.EXAMPLE}

@@ -190,6 +190,11 @@ class LearningOpportunityDocument(Document):
 class LearningOpportunityLine(LearningOpportunityDocument):
     """A line of a bulk request: a learning opportunity with its id."""
 
+    EXAMPLE: ClassVar[Mapping[str, object]] = {
+        "id": "northbridge:data-ethics",
+        **LearningOpportunityDocument.EXAMPLE,
+    }
+
     id: LearningOpportunityId
 
 
@@ -290,6 +295,8 @@ class CompletionDocument(LearnersDocument):
 
 class CompletionLine(CompletionDocument, Line):
     """A line of a bulk request: a completion with its reference."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"reference": "C-2026-0001", **CompletionDocument.EXAMPLE}
 
 
 def _description(document: LearningOpportunityDocument | CompletionDocument) -> Description:

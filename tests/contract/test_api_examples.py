@@ -14,7 +14,7 @@ from tests.apis import applications
 
 MOST_USED = {
     "MemberDocument", "LearningOpportunityDocument", "CompletionDocument", "EnrolmentDocument", "Agreement", "Award",
-    "ApprovalBody", "RulingDocument",
+    "ApprovalBody", "RulingDocument", "CompletionLine", "LearningOpportunityLine", "EnrolmentLine",
 }  # fmt: skip
 
 
@@ -35,12 +35,14 @@ async def test_what_a_body_s_example_shows_would_be_read(apps: dict[str, FastAPI
     for app in apps.values():
         for mark in marks(app):
             example: Any = getattr(mark.model, "EXAMPLE", None)
-            if mark.model is not None and mark.media_type == "application/json" and example is not None:
+            if mark.model is not None and example is not None:
                 mark.model.model_validate_json(orjson.dumps(example))
                 shown.add(mark.model.__name__)
     assert shown >= MOST_USED
     put = apps["provider"].openapi()["paths"]["/completions/{reference}"]["put"]
     assert put["requestBody"]["content"]["application/json"]["example"]["result"] == "pass"
+    compare = apps["provider"].openapi()["paths"]["/completions:compare"]["post"]
+    assert compare["requestBody"]["content"]["application/x-ndjson"]["example"]["reference"]
 
 
 async def test_the_document_states_the_roles_of_every_route(apps: dict[str, FastAPI]) -> None:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.event import Framework
 from contracts.provider_completion import Element, Result
@@ -46,6 +46,20 @@ class LearningOpportunityAnswer(LearningOpportunityDocument):
 
 class LearningOpportunityReceipt(BaseModel):
     """A line's answer where it was accepted; where it was not, the line is a problem with the `id`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "northbridge:data-ethics",
+                "version": 1,
+                "revision": 1,
+                "body_hash": "17af" + 60 * "0",
+                "missing_elements": ["quality_assurance"],
+                "accepted_at": "2026-07-15T08:30:00.000000Z",
+                "status": 201,
+            }
+        }
+    )
 
     id: str
     version: int
@@ -101,6 +115,19 @@ class StoredRevision(BaseModel):
 
 class Comparison(BaseModel):
     """How what is stored stands to a line that was sent; a line that could not be published is a problem instead."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "reference": "C-2026-0001",
+                "status": 200,
+                "outcome": "older",
+                "revision": 2,
+                "body_hash": "c94b" + 60 * "0",
+                "stored": {"revision": 1, "body_hash": "17af" + 60 * "0", "accepted_at": "2026-07-15T08:30:00.000000Z"},
+            }
+        }
+    )
 
     reference: str
     status: int = Field(description="200; a problem states its own.")
