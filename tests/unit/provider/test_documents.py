@@ -1,12 +1,20 @@
 """What the documents refuse, and when two bodies are the same."""
 
+from hashlib import sha256
 from typing import Any
 
 import orjson
 import pytest
+import rfc8785
 from pydantic import ValidationError
 
-from services.provider.documents import CompletionDocument, CompletionLine, LearningOpportunityDocument, MemberDocument
+from services.provider.documents import (
+    CompletionDocument,
+    CompletionLine,
+    LearningOpportunityDocument,
+    LearningOpportunityLine,
+    MemberDocument,
+)
 
 SCALE = {"lowest": "0", "pass": "40", "highest": "100"}
 
@@ -196,3 +204,39 @@ def test_a_members_periods_do_not_end_before_they_begin() -> None:
     }
     member = MemberDocument.model_validate_json(orjson.dumps(body))
     assert [fault.field for fault in member.faults()] == ["left_on", "suspensions.1.until"]
+
+
+def test_the_hash_of_a_body_is_made_as_documents_md_says() -> None:
+    title = 'Übung \u2028 \x7f \t\n\x1f \\ " / 🙂 \ufb33'
+    sent = completion(
+        reference="C-1", credits="15.00", mark="62.50", mark_scale={"lowest": "0.0", "pass": "40", "highest": "100"},
+        title=title, used_for={"title": "PGCert", "framework": "FHEQ", "level": 7, "ladder": None},
+    )  # fmt: skip
+    stated = {
+        "revision": 1,
+        "learner": {"learner_id": "6f2d1c1e-6a2b-8d0e-9d59-3b8f5f0c7a11", "reference": "S-1"},
+        "learning_opportunity": {"id": "northbridge:data-ethics", "version": 2},
+        "credits": "15",
+        "framework": "FHEQ",
+        "level": 7,
+        "result": "pass",
+        "mark": "62.5",
+        "mark_scale": {"lowest": "0", "pass": "40", "highest": "100"},
+        "completed_on": "2026-06-30",
+        "identity_verified_at_assessment": True,
+        "title": title,
+        "used_for": {"title": "PGCert", "framework": "FHEQ", "level": 7},
+        "revoked": False,
+    }
+    line = CompletionLine.model_validate_json(orjson.dumps(sent))
+    assert line.body_hash("6f2d1c1e-6a2b-8d0e-9d59-3b8f5f0c7a11") == sha256(rfc8785.dumps(stated)).hexdigest()
+
+
+def test_the_hash_of_a_learning_opportunity_is_made_as_documents_md_says() -> None:
+    stated = {
+        "version": 1, "revision": 2, "kind": "capstone", "title": "Übung", "credits": "7.5", "framework": "EQF",
+        "skills": [],
+    }  # fmt: skip
+    sent = {"id": "northbridge:ethics", **stated, "credits": "7.50", "level": None}
+    line = LearningOpportunityLine.model_validate_json(orjson.dumps(sent))
+    assert line.fingerprint == sha256(rfc8785.dumps(stated)).hexdigest()
