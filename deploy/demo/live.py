@@ -42,7 +42,7 @@ class Live:
 
     async def go_on(self, console: Console, every: float = EVERY) -> None:
         """Until the system ends: publish, and say in a line what came of it."""
-        for learner, course in self._what_comes():
+        for learner, course in upcoming(self._told, self._rng):
             try:
                 line = await self.publish(learner, course)
             except (httpx.TransportError, DemoRefused) as error:
@@ -82,35 +82,36 @@ class Live:
 
         return await eventually(there, "what became of it")
 
-    def _what_comes(self) -> Iterator[tuple[Learner, str]]:
-        """Who completes what next, at a member where the learner is not enrolled; nobody anything twice."""
-        done = {
-            (row["learner"]["identifier"], row["learning_opportunity"]["id"])
-            for rows in self._told.completions.values()
-            for row in rows
-        }
-        enrolled_at: dict[str, set[str]] = {}
-        for member, rows in self._told.enrolments.items():
-            for row in rows:
-                enrolled_at.setdefault(row["learner"]["identifier"], set()).add(member)
-        # The learner who is shown first stays as she is described.
-        others = [one for one in self._told.learners if one.identifier in enrolled_at and one != self._told.first]
-        is_watched = False
-        while True:
-            is_watched = not is_watched
-            learner = self._told.watched if is_watched else self._rng.choice(others)
-            open_to = [
-                course
-                for course, offered in consortium()["learning_opportunities"].items()
-                if course.partition(":")[0] not in enrolled_at[learner.identifier]
-                and (learner.identifier, course) not in done
-                and offered["kind"] != "capstone"
-                and (not is_watched or _is_of_her_subject(offered))
-            ]
-            if open_to:
-                course = self._rng.choice(open_to)
-                done.add((learner.identifier, course))
-                yield learner, course
+
+def upcoming(told: Story, rng: random.Random) -> Iterator[tuple[Learner, str]]:
+    """Who completes what next, at a member where the learner is not enrolled; nobody anything twice."""
+    done = {
+        (row["learner"]["identifier"], row["learning_opportunity"]["id"])
+        for rows in told.completions.values()
+        for row in rows
+    }
+    enrolled_at: dict[str, set[str]] = {}
+    for member, rows in told.enrolments.items():
+        for row in rows:
+            enrolled_at.setdefault(row["learner"]["identifier"], set()).add(member)
+    # The learner who is shown first stays as she is described.
+    others = [one for one in told.learners if one.identifier in enrolled_at and one != told.first]
+    is_watched = False
+    while True:
+        is_watched = not is_watched
+        learner = told.watched if is_watched else rng.choice(others)
+        open_to = [
+            course
+            for course, offered in consortium()["learning_opportunities"].items()
+            if course.partition(":")[0] not in enrolled_at[learner.identifier]
+            and (learner.identifier, course) not in done
+            and offered["kind"] != "capstone"
+            and (not is_watched or _is_of_her_subject(offered))
+        ]
+        if open_to:
+            course = rng.choice(open_to)
+            done.add((learner.identifier, course))
+            yield learner, course
 
 
 def _is_of_her_subject(offered: Document) -> bool:

@@ -1,13 +1,16 @@
 """The demo's consortium and its learners, as data: complete, plausible, and the same every time."""
 
+import random
 from collections import Counter
 from datetime import date
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 import pytest
 
 from deploy.demo.consortium import consortium
+from deploy.demo.live import upcoming
 from deploy.demo.people import Learner, Story, story
 from services.provider.documents import CompletionLine, LearningOpportunityLine, MemberDocument
 
@@ -114,3 +117,17 @@ def test_exactly_one_learner_is_enrolled_nowhere_and_completed_something_all_the
     enrolled = {row["learner"]["identifier"] for rows in told.enrolments.values() for row in rows}
     assert [learner for learner in told.learners if learner.identifier not in enrolled] == [told.unenrolled]
     assert len(rows_of(told, told.unenrolled)) == 5
+
+
+def test_what_goes_on_live_is_every_second_time_of_the_watched_learner_and_never_twice_the_same(told: Story) -> None:
+    coming = list(islice(upcoming(told, random.Random(1)), 60))
+    assert coming == list(islice(upcoming(told, random.Random(1)), 60))
+    assert len(set(coming)) == 60
+    assert [learner for learner, _ in coming[::2]] == [told.watched] * 30
+    learners = {learner for learner, _ in coming}
+    assert told.first not in learners, "she would not stay as she is described"
+    assert told.unenrolled not in learners
+    enrolled = {(row["learner"]["identifier"], member) for member, rows in told.enrolments.items() for row in rows}
+    for learner, course in coming:
+        assert course not in rows_of(told, learner)
+        assert (learner.identifier, course.partition(":")[0]) not in enrolled, "it would be own credit there"
