@@ -17,7 +17,7 @@ from client.rows import Refused, Row, beside, row_of
 
 __all__ = ["File", "Format", "NotAsSaid"]
 
-BLOCK: Final = 256 * 1024
+BLOCK: Final = 64 * 1024
 _AT_THE_START: Final = re.compile(rb"[\xef\xbb\xbf\xff\xfe\x00\s]*([{<]?)")
 
 

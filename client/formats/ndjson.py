@@ -8,7 +8,7 @@ import orjson
 from client.formats.reading import NotAsSaid, Notes
 from client.rows import LARGEST_ROW, Row, row_of
 
-BLOCK: Final = 256 * 1024
+BLOCK: Final = 64 * 1024
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 # Enough to tell a row of the largest size, with what may stand around it, from one that goes on.
