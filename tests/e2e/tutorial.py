@@ -21,12 +21,12 @@ class Step:
     shown: str | None
 
 
-def steps_of(page: str) -> list[Step]:
+def steps_of(page: str, language: str = "bash") -> list[Step]:
     """The commands of a page in their order."""
     fences = list(_FENCE.finditer(page))
     steps = []
     for fence, following in zip(fences, [*fences[1:], None], strict=True):
-        if fence[1] != "bash":
+        if fence[1] != language:
             continue
         is_answer = following is not None and following[1] == "text"
         steps.append(
