@@ -27,24 +27,29 @@ LACKING: Final = ("missing", "older", "different")
 """What Concord does not have as the file has it."""
 DIFFERENT: Final = (*LACKING, "newer")
 
-_TABLE: Final = """
-CREATE TABLE compared (
-    reference TEXT PRIMARY KEY, line INTEGER, outcome TEXT, revision INTEGER, stored INTEGER, document BLOB
-) WITHOUT ROWID
-"""
+# Answers are only added, and sorted once at the end: pages of a table that is kept in order would be read and written
+# again for each of them.
+_TABLES: Final = (
+    "CREATE TABLE answer (reference TEXT, line INTEGER, outcome TEXT, revision INTEGER, stored INTEGER)",
+    "CREATE TABLE document (line INTEGER PRIMARY KEY, content BLOB)",
+)
+_NOTE: Final = "INSERT INTO answer VALUES (?, ?, ?, ?, ?)"
+_KEEP: Final = "INSERT INTO document VALUES (?, ?)"
 # A file may tell a completion's whole history: its newest revision is what the file has.
-_NOTE: Final = """
-INSERT INTO compared VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (reference) DO UPDATE SET (line, outcome, revision, stored, document) =
-    (excluded.line, excluded.outcome, excluded.revision, excluded.stored, excluded.document)
-WHERE excluded.revision > revision OR (excluded.revision = revision AND excluded.outcome <> 'same')
+_SETTLE: Final = (
+    """
+CREATE TABLE newest AS SELECT reference, line, outcome, revision, stored FROM (
+    SELECT *, row_number() OVER (PARTITION BY reference ORDER BY revision DESC, outcome = 'same') AS place FROM answer
+) WHERE place = 1
+""",
+    "CREATE UNIQUE INDEX newest_by_reference ON newest (reference)",
+)
+_COUNTS: Final = "SELECT outcome, count(*) FROM newest GROUP BY outcome"
+_FIRST: Final = "SELECT reference, line, revision, stored FROM newest WHERE outcome = ? ORDER BY line LIMIT ?"
+_DOCUMENTS: Final = """
+SELECT content FROM document WHERE line IN (SELECT line FROM newest WHERE outcome IN (?, ?, ?)) ORDER BY line
 """
-_COUNTS: Final = "SELECT outcome, count(*) FROM compared GROUP BY outcome"
-_FIRST: Final = """
-SELECT reference, line, revision, stored FROM compared WHERE outcome = ? ORDER BY line LIMIT ?
-"""
-_DOCUMENTS: Final = "SELECT document FROM compared WHERE outcome IN (?, ?, ?) ORDER BY line"
-_HAS: Final = "SELECT EXISTS (SELECT 1 FROM compared WHERE reference = ?)"
+_HAS: Final = "SELECT EXISTS (SELECT 1 FROM newest WHERE reference = ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Comparison:
         with TemporaryDirectory(prefix="concord-") as folder:
             database = sqlite3.connect(Path(folder) / "compared", isolation_level=None)
             try:
-                for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", _TABLE, "BEGIN"):
+                for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", *_TABLES, "BEGIN"):
                     database.execute(statement)
                 yield cls(database)
             finally:
@@ -91,8 +96,14 @@ class Comparison:
             return  # a refused row that says of nothing what it is
         outcome = str(answer.get("outcome", "refused"))
         stored = (answer.get("stored") or {}).get("revision")
-        document = row.text if outcome in LACKING else None
-        self._database.execute(_NOTE, (reference, row.number, outcome, answer.get("revision", 0), stored, document))
+        self._database.execute(_NOTE, (reference, row.number, outcome, answer.get("revision", 0), stored))
+        if outcome in LACKING:
+            self._database.execute(_KEEP, (row.number, row.text))
+
+    def settle(self) -> None:
+        """Say that there are no further answers; what follows may be asked then."""
+        for statement in _SETTLE:
+            self._database.execute(statement)
 
     def counts(self) -> Counter[str]:
         """How many completions have which outcome."""

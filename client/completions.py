@@ -110,6 +110,7 @@ def compare_completions(
             file, where, comparing.PATH, patience=patience, format=format, own=said, again=_AGAIN, counts=_compared,
             on_answer=comparison.note,
         )  # fmt: skip
+        comparison.settle()
         more = _extra(where, comparison, show=show, patience=patience) if extra else None
         counts = comparison.counts()
         # Rows that cannot be read have no answer, and some refused ones no reference.
