@@ -120,13 +120,18 @@ class Instance:
 
 
 def instances(source: BinaryIO, notes: Notes) -> Iterator[Instance]:
-    """Every learning opportunity instance of a file, in its order; raises NotAsSaid."""
+    """Every learning opportunity instance of a file, in its order; raises NotAsSaid, after all that stands before."""
     parsing = _Parsing(notes)
-    while block := source.read(BLOCK):
-        parsing.feed(block)
+    is_over = False
+    while not is_over:
+        block = source.read(BLOCK)
+        is_over = not block
+        try:
+            parsing.feed(block, is_last=is_over)
+        except NotAsSaid:
+            yield from parsing.taken()
+            raise
         yield from parsing.taken()
-    parsing.feed(b"", is_last=True)
-    yield from parsing.taken()
 
 
 class _Parsing:

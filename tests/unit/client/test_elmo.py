@@ -336,6 +336,13 @@ def test_what_cannot_be_read_is_said_with_its_line(content: bytes, said: str) ->
         read(content)
 
 
+def test_what_stands_before_a_fault_is_read() -> None:
+    rows = elmo.reader(OWN)(io.BytesIO(file(specification()) + b"<again/>"), Notes())
+    assert isinstance(next(rows), tuple)
+    with pytest.raises(NotAsSaid, match="line 16"):
+        next(rows)
+
+
 def test_other_encodings_are_read() -> None:
     content = file(specification()).decode().replace("Data Ethics", "Éthique").replace("UTF-8", "{}")
     for encoding in ("UTF-16", "ISO-8859-1", "windows-1252"):
