@@ -130,6 +130,34 @@ async def test_a_file_is_read_as_what_it_is_said_to_be(service: Service, tmp_pat
     assert said.code == 0, said
 
 
+ELMO = (ROOT / "contracts" / "elmo" / "example.xml").read_bytes()
+"""The standard's own example, whose learner other members could not know."""
+OF_ELMO = (
+    *("--member", "northbridge", "--learner-type", "nationalIdentifier", "--mark-scale", "0", "40", "100"),
+    *("--identity-verified", "--revision", "3", "--opportunity-version", "2", "--language", "pl"),
+)
+
+
+async def test_elmo_is_published_with_what_its_member_says_of_it(service: Service, tmp_path: Path) -> None:
+    known = ELMO.replace(b"<givenNames>", f'<identifier type="esi">{esi("wojciech")}</identifier><givenNames>'.encode())
+    file = file_of(tmp_path / "a.xml", known)
+    unsaid = await concord(file, "--dry-run", environment=service.environment())
+    assert "--member" in unsaid.out
+    assert "0 would be accepted" in unsaid.err
+    result = await concord(file, *OF_ELMO, environment=service.environment())
+    assert result.code == 1
+    assert "a.xml: 1 accepted, 0 known already, 1 refused" in result.err
+    assert "a.xml:30: not carried over: learner/familyName" in result.err
+    assert result.err.rstrip().endswith(", read as ELMO")
+    (event,) = await service.events()
+    assert (event.revision, event.learner_reference, event.title) == (3, "83041200000", "Budowa kompilatorów")
+    assert event.learning_opportunity.model_dump() == {"id": "northbridge:1000-217bMRJ", "version": 2}
+    assert (str(event.mark), event.identity_verified_at_assessment) == ("45.1", True)
+    converted = await concord(file, *OF_ELMO, environment={}, command=CONVERT)
+    again = await concord("-", environment=service.environment(), content=converted.out.encode())
+    assert "0 accepted, 1 known already, 0 refused" in again.err
+
+
 # --- dry runs --------------------------------------------------------------------------------------------------------
 
 
