@@ -155,6 +155,25 @@ async def test_another_learner_sees_nothing_of_it(whole: Whole, window: OpenWind
         await expect(opened.page.get_by_role("heading", name="Nothing stands here yet")).to_be_visible()
 
 
+async def test_a_learner_who_is_enrolled_nowhere_finds_all_that_was_earned(whole: Whole, window: OpenWindow) -> None:
+    number = 14
+    await publish(whole, number, "ashmere:programming-python")
+    await publish(whole, number, "eastmoor:bookkeeping")
+    async with window() as opened:
+        page = opened.page
+        await opened.sign_in(f"{whole.system.addresses['portal']}/ashmere/", learner_named(number))
+        await expect(page.get_by_role("heading", name="What you earned is yours")).to_be_visible(timeout=SOON)
+        elsewhere = page.get_by_role("region", name="Earned at other members")
+        await expect(elsewhere.get_by_role("heading", name="Bookkeeping")).to_be_visible(timeout=SOON)
+        await expect(page.get_by_role("heading", name="Programming: Python from zero")).to_be_visible(timeout=SOON)
+        assert await faults_at_every_size(opened) == {}
+        # It goes when it is no longer true, by itself.
+        await enrol(whole, number)
+        await publish(whole, number, "ashmere:care-infection")
+        await expect(page.get_by_role("heading", name="Care: preventing infection")).to_be_visible(timeout=SOON)
+        await expect(page.get_by_role("heading", name="What you earned is yours")).to_have_count(0, timeout=SOON)
+
+
 async def more_than_fits(whole: Whole, number: int) -> None:
     """Two completions of 25 credits where the award takes 40, claimed at once: the learner has to choose."""
     for course in ("eastmoor:responsible-ai", "eastmoor:data-stories"):
@@ -288,7 +307,7 @@ async def test_everybody_can_read_every_page(whole: Whole, window: OpenWindow, w
         found: dict[str, list[str]] = {}
         await page.goto(portal)
         found["members"] = await opened.violations()
-        for member in ("northbridge", "glenmore", "delmere", "eastmoor"):
+        for member in ("northbridge", "glenmore", "delmere", "eastmoor", "ashmere"):
             await page.goto(f"{portal}/{member}/")
             found[f"welcome {member}"] = await opened.violations()
         await open_record(opened, whole, number)
@@ -298,7 +317,7 @@ async def test_everybody_can_read_every_page(whole: Whole, window: OpenWindow, w
             await summary.click()
         found["record"] = await opened.violations()
         widest = await page.evaluate("document.documentElement.scrollWidth")
-        for member in ("northbridge", "delmere", "eastmoor"):
+        for member in ("northbridge", "delmere", "eastmoor", "ashmere"):
             await page.goto(f"{portal}/{member}/")
             found[f"record {member}"] = await opened.violations()
         await page.goto(f"{portal}/nowhere/")
