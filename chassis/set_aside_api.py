@@ -1,8 +1,9 @@
 """What a service set aside, over REST, for the staff of operations: listed, shown, replayed, dropped (ADR 25)."""
 
 import base64
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query
@@ -84,6 +85,8 @@ class Filter(Stated):
 
 class Wanted(Stated):
     """Which waiting records are meant (one of `ids`, `filter` and `all`), and why something is done about them."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"ids": [17], "because": "0.2.1 is deployed", "dry_run": True}
 
     ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_IDS)] | None = None
     filter: Filter | None = None

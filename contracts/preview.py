@@ -1,7 +1,8 @@
 """Where a learning opportunity would count: the question that services pass on, and recognition's answer (REST)."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -22,6 +23,8 @@ class Offered(Part):
 
 class Question(Part):
     """Where would this learning opportunity count? What is left out is assumed as it says."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"learning_opportunity": {"id": "northbridge:data-ethics"}, "mark": "62"}
 
     learning_opportunity: Offered
     result: Result = "pass"

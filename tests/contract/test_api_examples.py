@@ -14,7 +14,8 @@ from tests.apis import applications
 
 MOST_USED = {
     "MemberDocument", "LearningOpportunityDocument", "CompletionDocument", "EnrolmentDocument", "Agreement", "Award",
-    "ApprovalBody", "RulingDocument", "CompletionLine", "LearningOpportunityLine", "EnrolmentLine",
+    "ApprovalBody", "RulingDocument", "Question", "QuestionAbout", "BacktestBody", "Wanted",
+    "CompletionLine", "LearningOpportunityLine", "EnrolmentLine",
 }  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """A draft's backtest: had this version been in force, what would have changed, and why."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,8 @@ MOST: Final = 1_000
 
 class BacktestBody(BaseModel):
     """Which completions, and where to go on."""
+
+    EXAMPLE: ClassVar[Mapping[str, object]] = {"completed_since": "2025-09-01"}
 
     completed_since: date | None = Field(None, description="Only completions of this day and later.")
     completed_until: date | None = Field(None, description="Only completions of this day and earlier.")
