@@ -101,6 +101,7 @@ async def whole(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator
     settings = Settings(
         service_database_url=urls["operations"],
         oidc_issuer=of_record.ISSUER,
+        oidc_jwks_url=f"{of_record.ISSUER}/jwks",
         oidc_client_id="operations",
         oidc_client_secret="of-this-test",  # noqa: S106
         public_url="http://operations.test",
