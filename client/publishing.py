@@ -93,6 +93,7 @@ async def publish(
         async for row in _one_by_one(rows):
             if isinstance(row, Refused):
                 sender.refuse(row)
+                observer.on_progress(0, summary)
             else:
                 await lanes.put(row)
         lanes.end()
