@@ -119,13 +119,15 @@ def _curl(method: str, path: str, address: str, operation: Mapping[str, Any]) ->
     if ROLES in operation:
         words.append('-H "Authorization: Bearer $TOKEN"')
     if "428" in operation["responses"]:
-        words.append("-H 'If-None-Match: *'")
+        is_made_so = "If-None-Match" in operation.get("description", "")
+        words.append("-H 'If-None-Match: *'" if is_made_so else "-H 'If-Match: \"<ETag>\"'")
     for media, content in (operation.get("requestBody") or {}).get("content", {}).items():
         words.append(f"-H 'Content-Type: {media}'")
-        if media != "application/json":
-            words.append("--data-binary @FILE")
+        example = content.get("example")
+        if media != "application/json":  # a line of many
+            line = "@FILE" if example is None else shlex.quote(json.dumps(example, ensure_ascii=False))
+            words.append(f"--data-binary {line}")
         else:
-            example = content.get("example")
             body = "{…}" if example is None else json.dumps(example, indent=2, ensure_ascii=False)
             words.append(f"-d {shlex.quote(body)}")
     return " \\\n  ".join(words)

@@ -1,5 +1,9 @@
 """The OpenAPI document of every service: who may ask, and bodies to begin from that would be read."""
 
+import html
+import json
+import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from chassis import manual
 from chassis.bodies import BODY_MARK, BodyMark
 from chassis.identity import Role, dependencies_of, walk
 from tests.apis import applications
@@ -67,3 +72,20 @@ async def test_every_operation_has_a_sentence_for_a_title(apps: dict[str, FastAP
             for method, operation in item.items():
                 assert " " in operation["summary"], (service, method, path)
                 assert not operation["summary"].endswith("."), (service, method, path)
+
+
+async def test_every_request_is_shown_as_a_command_that_a_shell_reads(apps: dict[str, FastAPI]) -> None:
+    shown: dict[str, list[str]] = {}
+    for app in apps.values():
+        for command in re.findall(r"<code>(curl -X.*?)</code>", manual.page(app), re.DOTALL):
+            words = shlex.split(html.unescape(command))
+            shown[f"{words[2]} {words[3]}"] = words
+        served = sum(len(item) for item in app.openapi()["paths"].values())
+        assert served == manual.page(app).count("<code>curl -X")
+    member = shown["PUT $CONCORD_PROVIDER_URL/members/<member_id>"]
+    assert {"Authorization: Bearer $TOKEN", "If-None-Match: *", "Content-Type: application/json"} <= set(member)
+    assert json.loads(member[member.index("-d") + 1])["framework"] == "FHEQ"
+    assert 'If-Match: "<ETag>"' in shown["PUT $CONCORD_LEARNER_RECORD_URL/conferrals/<reference>"]
+    assert "Authorization: Bearer $TOKEN" not in shown["GET $CONCORD_PROVIDER_URL/faces"]
+    line = shown["POST $CONCORD_PROVIDER_URL/completions:bulk"]
+    assert json.loads(line[line.index("--data-binary") + 1])["reference"]
