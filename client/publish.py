@@ -55,7 +55,7 @@ def publish_command(
     With `--dry-run` nothing is stored, and the report says what would have become of each row. Rows count for each
     other where they go in one request, so a contradiction between rows far apart may show only in earnest.
 
-    The exit code is 0 when every row was (or would be) accepted, 1 when any was refused, 2 when FILE or Concord could
+    The exit code is 0 when every row was accepted (or would be), 1 when any was refused, 2 when FILE or Concord could
     not be read or asked, and 130 after Ctrl-C.
     """
     where = connection(url, issuer, client_id, client_secret, token)

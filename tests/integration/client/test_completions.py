@@ -119,7 +119,7 @@ async def test_a_table_of_commas_is_compared(service: Service, tmp_path: Path) -
 async def test_cut_connections_change_no_count(service: Service, tmp_path: Path) -> None:
     rows = [line(f"C-{n}", f"l{n % 61}") for n in range(2_000)]
     assert (await concord(written(tmp_path / "a.ndjson", rows[::2]), environment=service.environment())).code == 0
-    proxy = Proxy(urlsplit(service.url).port or 0, seed=4, cuts=3, within=120_000)
+    proxy = Proxy(urlsplit(service.url).port or 0, seed=4, cuts=3, within=20_000)
     async with proxy.serving() as url:
         result = await compare(service, written(tmp_path / "b.ndjson", rows[1_000:]), "--extra", provider_url=url)
     assert len(proxy.cut) == 6
