@@ -52,6 +52,17 @@ async def got(http: httpx.AsyncClient, path: str) -> httpx.Response:
     return accepted(await http.get(path))
 
 
+async def put_on_newest(http: httpx.AsyncClient, read: str, path: str, body: Any) -> Any:
+    """PUT what carries `If-Match` on what is at `read` now; again where that changed in between. Raises DemoRefused."""
+
+    async def done() -> Any:
+        etag = (await got(http, read)).headers["ETag"]
+        response = await http.put(path, json=body, headers={"If-Match": etag})
+        return None if response.status_code == httpx.codes.PRECONDITION_FAILED else accepted(response).json()
+
+    return await eventually(done, f"{path} on what stays as it is for a moment")
+
+
 async def eventually(look: Callable[[], Awaitable[Found | None]], what: str, within: float = WITHIN) -> Found:
     """Look until there is something. Raises DemoRefused where there is nothing in time."""
     ends_at = time.monotonic() + within

@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from contracts.ids import appeal_id, completion_id, enrolment_id
-from deploy.demo.acting import Actors, eventually, got
+from deploy.demo.acting import Actors, eventually, got, put_on_newest
 from deploy.demo.consortium import Document, consortium
 from deploy.demo.figures import fetch
 from deploy.demo.publishing import DemoRefused, Doors, accepted, put
@@ -75,8 +75,7 @@ class Life:
         yield ("the capstone is passed", "the award is eligible")
         async with self._as("glenmore", "registry", self._doors.learner_record) as registry:
             reference = quote(self._reference(code, "glenmore:pgcert-data"))
-            etag = (await got(registry, f"/progress/{reference}")).headers["ETag"]
-            conferral = await put(registry, f"/conferrals/{reference}", {}, {"If-Match": etag})
+            conferral = await put_on_newest(registry, f"/progress/{reference}", f"/conferrals/{reference}", {})
         used = await self._state(code, "northbridge", law, "DECLINED")
         yield (
             "the registry confers the award",
@@ -125,17 +124,16 @@ class Life:
         identity = appeal_id(UUID(entry["decision_id"]))
         async with self._as("northbridge", "officer", self._doors.recognition) as officer:
 
-            async def lodged() -> httpx.Response | None:
-                answer = await officer.get(f"/appeals/{identity}")
-                return answer if answer.status_code == httpx.codes.OK else None
+            async def lodged() -> bool:
+                return (await officer.get(f"/appeals/{identity}")).status_code == httpx.codes.OK
 
-            found = await eventually(lodged, "the appeal reaches the officers")
+            await eventually(lodged, "the appeal reaches the officers")
             ruling = {
                 "upheld": True,
                 "recognise": [{"slot": "ELECTIVE", "credits": "6", "level": 4}],
                 "reasons": "The syllabus shows more than office skills.",
             }
-            await put(officer, f"/appeals/{identity}/decision", ruling, {"If-Match": found.headers["ETag"]})
+            await put_on_newest(officer, f"/appeals/{identity}", f"/appeals/{identity}/decision", ruling)
         after = await self._state(code, "northbridge", claim, "PARTIAL", "RECOGNISED")
         yield ("a learner appeals, an officer upholds", f"{before} → {after}")
 
@@ -170,9 +168,8 @@ class Life:
     async def _suspend(self, member: str, since: date | None) -> None:
         periods = [] if since is None else [{"from": since.isoformat(), "reason": "An inquiry is under way."}]
         async with self._doors.at(self._doors.provider, "consortium").open() as http:
-            etag = (await got(http, f"/members/{member}")).headers["ETag"]
             body = {**self._offered["members"][member], "suspensions": periods}
-            await put(http, f"/members/{member}", body, {"If-Match": etag})
+            await put_on_newest(http, f"/members/{member}", f"/members/{member}", body)
         await self._is_known(member, bool(periods))
 
     async def _is_known(self, member: str, suspended: bool) -> None:
@@ -273,8 +270,7 @@ class Life:
             "reasons": "Its outcomes are those of the tenth level.",
         }
         async with self._as("glenmore", "officer", self._doors.recognition) as officer:
-            etag = (await got(officer, path)).headers["ETag"]
-            made = await put(officer, f"{path}/decision", ruling, {"If-Match": etag})
+            made = await put_on_newest(officer, path, f"{path}/decision", ruling)
         return str(made["state"])
 
     async def _state(self, code: str, member: str, claim: Claim, *wanted: str) -> str:
