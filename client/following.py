@@ -1,13 +1,18 @@
-"""Follows the feed of decisions: page by page, each once, and on from where one stopped."""
+"""Follows the feed of decisions: page by page, each once, and on from where one stopped.
+
+At its end the feed is asked once a second. That is one index read of nothing for each follower, of which a member has
+one or two; a request that waits would hold a connection on both sides and hear hardly sooner, since the feed shows a
+decision only once every transaction that began before it has ended.
+"""
 
 import asyncio
 import math
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, Final, Literal, TypeAlias
 
 import httpx
@@ -62,13 +67,16 @@ class State:
 
     def write(self, after: str) -> None:
         """Keep the cursor, on the disk when this returns. Raises NoState."""
+        beside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            with NamedTemporaryFile(dir=self._path.parent, prefix=f".{self._path.name}.", delete=False) as file:
+            with beside.open("wb") as file:
                 file.write(orjson.dumps({"after": after, "as": self._side}, option=orjson.OPT_APPEND_NEWLINE))
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(file.name, self._path)
+            beside.replace(self._path)
         except OSError as error:
+            with suppress(OSError):
+                beside.unlink()
             raise NoState(f"{self._path} cannot be written: {error.strerror}") from None
 
 

@@ -167,6 +167,29 @@ async def test_a_reader_that_goes_away_moves_the_state_no_further(ground: Ground
     assert not state.exists()
 
 
+async def test_a_follower_that_is_killed_leaves_none_out(ground: Ground, url: str, tmp_path: Path) -> None:
+    """Killed as soon as something was written, again and again, without a chance to tidy up."""
+    learner = somebody()
+    courses = [completion(learner, f"northbridge:{n:03}", reference=f"c{n:03}") for n in range(401)]
+    await ground.consume(enrolment(learner), *courses)
+    await decide(ground, "last")
+    expected = [*(f"c{n:03}" for n in range(401)), "last"]
+    state, told = tmp_path / "cursor", list[str]()
+    for kills in range(3):
+        output = tmp_path / f"output-{kills}"
+        words = ("--from-start", "--state", str(state), *(("--once",) if kills == 2 else ()))
+        with output.open("wb") as target:
+            process = await start(*words, command=FOLLOW, stdout=target, environment=environment(ground, url))
+        if kills < 2:
+            await eventually(lambda output=output: output.stat().st_size > 0)  # type: ignore[misc]
+            process.kill()
+        await asyncio.wait_for(process.wait(), 60)
+        whole, _, _ = output.read_bytes().rpartition(b"\n")
+        told += references(whole)
+    assert list(dict.fromkeys(told)) == expected
+    assert process.returncode == 0
+
+
 async def test_a_service_that_is_away_is_waited_for(ground: Ground, tmp_path: Path) -> None:
     port = free_port()
     following = await follower(ground, f"http://127.0.0.1:{port}", "--from-start", "--state", tmp_path / "cursor")
