@@ -53,8 +53,6 @@ def test_every_page_is_linked_to_from_another() -> None:
 
 
 def test_a_link_to_nowhere_is_found() -> None:
-    text = (
-        "# A heading, *here*\n[a](other.md#b) `[no](code.md)`\n```\n[no](fence.md)\n# none\n```\n## A heading, here"
-    )
+    text = "# A heading, *here*\n[a](other.md#b) `[no](code.md)`\n```\n[no](fence.md)\n# none\n```\n## A heading, here"
     assert list(links(text)) == [("other.md", "b")]
     assert anchors(text) == {"a-heading-here", "a-heading-here-1"}
