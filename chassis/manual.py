@@ -22,6 +22,8 @@ from contracts.generate import HEADERS, asyncapi
 
 _HERE: Final = Path(__file__).parent
 _CODE: Final = re.compile(r"`([^`]+)`")
+_WRAP: Final = re.compile(r"(?<!\n)\n(?!\s*(\n|[-*] ))")
+"""Where a source's line was full: not before a blank line, nor before an item of a list."""
 _LIMITS: Final = {
     "minimum": "≥ {}",
     "exclusiveMinimum": "> {}",
@@ -207,8 +209,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 
 def _prose(text: str) -> Markup:
-    """Text with `code` in backticks."""
-    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # it is escaped
+    """Text with `code` in backticks, in paragraphs as wide as the page."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(_WRAP.sub(" ", text)))))  # noqa: S704  # it is escaped
 
 
 def _icon() -> str:
