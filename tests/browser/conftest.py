@@ -33,7 +33,7 @@ ARGUMENTS = [
 ]
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-LEARNERS = 16
+LEARNERS = 17
 OPERATOR = {"id": "operator", "name": "Olga Operator", "roles": ["operations"]}
 
 
