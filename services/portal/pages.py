@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import anyio
 from fastapi import APIRouter, Depends, Header, Path
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -233,11 +234,13 @@ async def _until(ending: asyncio.Event, seconds: float, changes: AsyncGenerator[
                 return
             yield chunk
     finally:
-        # The task that reads is ended before its stream is left, or the stream would be closed under it.
-        for task in (end, change):
-            if task is not None and task.cancel():
-                await asyncio.wait({task})
-        await changes.aclose()
+        # A browser that leaves cancels whatever is awaited here, and the stream behind would stay open.
+        with anyio.CancelScope(shield=True):
+            # The task that reads is ended before its stream is left, or the stream would be closed under it.
+            for task in (end, change):
+                if task is not None and task.cancel():
+                    await asyncio.wait({task})
+            await changes.aclose()
 
 
 async def _wait(event: asyncio.Event) -> None:

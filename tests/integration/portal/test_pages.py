@@ -291,6 +291,7 @@ async def test_every_route_says_who_may_ask_it(standing: Consortium) -> None:
     assert all(asked is not None for asked in standing.routes.values())
     assert {path for path, asked in standing.routes.items() if asked != "public"} == {
         "/{member}/record/fragment",
+        "/{member}/record/download/{form}",
         "/{member}/choices/{enrolment_id}",
     }
 
