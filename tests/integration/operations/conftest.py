@@ -15,7 +15,9 @@ from deploy.local.issuer import Signer
 from deploy.local.ports import free_port
 from services.operations.main import application
 from tests.conftest import Database
-from tests.integration.portal.people import SECRET, issuer_for, serving
+from tests.integration.portal.people import SECRET, issuer_for, serving, swept
+
+__all__ = ["swept"]
 
 TRACE_URL = "http://viewer.example/trace/{trace_id}"
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)

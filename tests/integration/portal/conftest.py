@@ -29,10 +29,10 @@ from tests.conftest import Database
 from tests.databases import create
 from tests.integration.chassis.ground import Logged, headers_of
 from tests.integration.learner_record.ground import KEY, award, enrolment, member
-from tests.integration.portal.people import SECRET, issuer_for, serving, system_token
+from tests.integration.portal.people import SECRET, issuer_for, serving, swept, system_token
 from tests.integration.portal.place import begin
 
-__all__ = ["begin"]
+__all__ = ["begin", "swept"]
 
 MEMBERS = {
     "northbridge": ("Northbridge University", "FHEQ", {"primary": "#123b6d", "accent": "#f2b134"}),

@@ -1,11 +1,14 @@
 """An issuer with a few people, and a browser's way through its sign-in, for tests of pages."""
 
 import asyncio
+import gc
 import re
-from collections.abc import AsyncIterator, Sequence
+import warnings
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -24,6 +27,15 @@ NADIA = Person(id="nadia", name="Nadia Finch", member="northbridge", roles=(Role
 GAVIN = Person(id="gavin", name="Gavin Moss", member="glenmore", roles=(Role.PUBLISHER,))
 PEOPLE: Sequence[Person] = (IRIS, OWEN, NADIA, GAVIN)
 SECRET = "of-a-test"  # noqa: S105  # of an issuer that lives as long as its test
+
+
+@pytest.fixture(autouse=True)
+def swept() -> Iterator[None]:
+    """Find here, and not in a later test, what a server that is ended by force leaves of its clients to Python."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @asynccontextmanager
