@@ -5,17 +5,15 @@ ADR 15 has the list of what needs no token; a route that says nothing about its 
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from importlib import import_module
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from chassis.clock import system_clock
 from chassis.database import open_pool
 from chassis.identity import Role, walk
 from chassis.migrate import SERVICES
-from chassis.settings import Settings
+from tests.apis import application
 from tests.conftest import Database
 from tests.tokens import Issuer
 
@@ -44,18 +42,7 @@ async def apps(database: Callable[[str], Awaitable[Database]], issuer: Issuer) -
     for service in SERVICES:
         url = (await database(service)).url
         pools.append(await open_pool(url))
-        settings = Settings(
-            service_database_url=url,
-            oidc_issuer=issuer.url,
-            oidc_client_id="portal",
-            oidc_client_secret="of-this-test",  # noqa: S106
-            learner_id_key="a key of thirty-two bytes or more, for this test",
-            public_url="http://pages.test",
-            provider_url="http://provider.test",
-            learner_record_url="http://record.test",
-        )
-        parts = await import_module(f"services.{service}.main").build(settings, pools[-1], system_clock)
-        built[service] = parts.app
+        built[service] = await application(service, pools[-1], service_database_url=url, oidc_issuer=issuer.url)
     yield built
     for pool in pools:
         pool.terminate()

@@ -3,17 +3,15 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from html.parser import HTMLParser
-from importlib import import_module
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from chassis.clock import system_clock
 from chassis.database import open_pool
 from chassis.identity import walk
-from chassis.settings import Settings
+from tests.apis import application
 from tests.conftest import Database
 
 pytestmark = pytest.mark.servers
@@ -50,18 +48,17 @@ async def app(request: pytest.FixtureRequest, database: Callable[[str], Awaitabl
     url = (await database(request.param)).url
     pool = await open_pool(url)
     nowhere = "http://127.0.0.1:1"
-    settings = Settings(
+    yield await application(
+        request.param,
+        pool,
         service_database_url=url,
         oidc_issuer=nowhere,
         oidc_client_id=request.param,
-        oidc_client_secret="of-this-test",  # noqa: S106
         public_url="https://pages.example",
         provider_url=nowhere,
         recognition_url=nowhere,
         learner_record_url=nowhere,
     )
-    parts = await import_module(f"services.{request.param}.main").build(settings, pool, system_clock)
-    yield parts.app
     pool.terminate()
 
 
