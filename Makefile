@@ -48,15 +48,14 @@ env: $(READY) ## development secrets for `docker compose up`, in .env
 	@umask 077; $(BIN)/python -m deploy.local.launcher env > .env.part && mv .env.part .env
 
 ##@ Test it
-.PHONY: test test-services test-system test-compose test-unit test-integration schemathesis acceptance e2e faults faults-quick planted bench
+.PHONY: test test-services test-system test-compose test-unit test-integration schemathesis acceptance e2e browser
+.PHONY: faults faults-quick planted bench
 test: test-services test-system ## all tests, on a real PostgreSQL and Kafka that start and end with them
 
 test-services: $(READY) ## rules, contracts, the domain's cases, single services on real servers
 	@$(PYTEST) tests/unit tests/contract tests/acceptance tests/integration $(ARGS)
 
-test-system: $(READY) ## the whole system as it is run: end to end, in a browser, under faults
-	@for part in e2e browser; do $(BIN)/pytest -rs tests/$$part $(ARGS); done
-	@$(MAKE) faults-quick
+test-system: e2e browser faults-quick ## the whole system as it is run: end to end, in a browser, under faults
 
 test-compose: $(READY) ## docker-compose.yml in containers, where a Docker engine answers: built, started, used, stopped
 	@$(BIN)/pytest -rs tests/compose $(ARGS)
@@ -74,7 +73,10 @@ acceptance: $(READY) ## the domain's case files; RECOGNITION_CASES=path runs ano
 	@$(BIN)/python -m tests.acceptance.run
 
 e2e: $(READY) ## the whole system: every process, as it is run
-	@$(BIN)/pytest tests/e2e $(ARGS)
+	@$(BIN)/pytest -rs tests/e2e $(ARGS)
+
+browser: $(READY) ## its pages in a Chromium, beside axe and the keyboard alone
+	@$(BIN)/pytest -rs tests/browser $(ARGS)
 
 faults: $(READY) ## every process killed under load, over 60 times, and other faults; CONCORD_SEED=n takes another story
 	@CONCORD_ROUNDS=$${CONCORD_ROUNDS:-6} CONCORD_LEARNERS=$${CONCORD_LEARNERS:-1200} $(BIN)/pytest -rs tests/faults $(ARGS)

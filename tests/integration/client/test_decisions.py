@@ -172,10 +172,12 @@ async def test_a_follower_that_is_killed_leaves_none_out(ground: Ground, url: st
     learner = somebody()
     courses = [completion(learner, f"northbridge:{n:03}", reference=f"c{n:03}") for n in range(401)]
     await ground.consume(enrolment(learner), *courses)
-    await decide(ground, "last")
-    expected = [*(f"c{n:03}" for n in range(401)), "last"]
+    expected = [f"c{n:03}" for n in range(401)]
     state, told = tmp_path / "cursor", list[str]()
     for kills in range(3):
+        # A follower may have come to the end before it was killed: the next has something to write all the same.
+        await decide(ground, f"last{kills}")
+        expected.append(f"last{kills}")
         output = tmp_path / f"output-{kills}"
         words = ("--from-start", "--state", str(state), *(("--once",) if kills == 2 else ()))
         with output.open("wb") as target:
