@@ -232,15 +232,11 @@ async def secured_kafka(folder: Path, *, brokers: int = 3) -> AsyncIterator[Secu
     """A secured cluster with the rights of the generated script, and users with passwords; topics are not made yet."""
     certificates = Certificates(folder / "certificates")
     certificates.make()
-    ports: set[int] = set()
-    for _ in range(3 * brokers):
-        ports.add(free_port(ports))
-    each = iter(ports)
-    nodes = [Broker(number, next(each), next(each)) for number in range(1, brokers + 1)]
+    nodes = [Broker(number, free_port(), free_port()) for number in range(1, brokers + 1)]
     cluster = SecuredKafka(
         folder / "kafka",
         nodes,
-        secured_ports={node.number: next(each) for node in nodes},
+        secured_ports={node.number: free_port() for node in nodes},
         certificates=certificates,
     )
     cluster.prepare()

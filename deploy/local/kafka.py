@@ -76,11 +76,7 @@ class Kafka:
     @classmethod
     def on_free_ports(cls, folder: Path, brokers: int = 1) -> "Kafka":
         """A cluster of so many brokers, wherever there is room on this machine."""
-        taken: set[int] = set()
-        for _ in range(2 * brokers):
-            taken.add(free_port(taken))
-        ports = iter(taken)
-        return cls(folder, [Broker(number, next(ports), next(ports)) for number in range(1, brokers + 1)])
+        return cls(folder, [Broker(number, free_port(), free_port()) for number in range(1, brokers + 1)])
 
     @property
     def bootstrap(self) -> str:

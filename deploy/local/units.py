@@ -17,7 +17,7 @@ from chassis.production import DEVELOPMENT
 from deploy import health
 from deploy.local import compose
 from deploy.local.kafka import Broker, Kafka
-from deploy.local.ports import LOOPBACK, free_port, is_free
+from deploy.local.ports import LOOPBACK, free_port, take
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Command
 
@@ -94,6 +94,8 @@ def fill_in(plan: Plan, known: Mapping[str, str]) -> dict[str, str]:
     """
     values = dict(plan.values)
     taken: set[int] = {int(value) for name, value in values.items() if name.endswith("_PORT")}
+    for port in taken:
+        take(port)
     required = compose.variables(plan.compose_file)
     required["POSTGRES_PASSWORD"] = True  # the embedded server's, also where the file does not name it
     brokers = [f"KAFKA_{number}{what}_PORT" for number in range(1, plan.brokers + 1) for what in ("", "_CONTROLLER")]
@@ -108,7 +110,7 @@ def fill_in(plan: Plan, known: Mapping[str, str]) -> dict[str, str]:
             continue
         if name.endswith("_PORT"):
             before = int(known.get(name, "0"))
-            port = before if before and before not in taken and is_free(before) else free_port(taken)
+            port = before if before and before not in taken and take(before) else free_port()
             taken.add(port)
             values[name] = str(port)
         elif name.endswith("_HOST"):

@@ -49,10 +49,7 @@ class Project:
             [sys.executable, "-m", "deploy.local.launcher", "env"], cwd=ROOT, capture_output=True, text=True, check=True
         )
         values = dict(line.split("=", 1) for line in made.stdout.splitlines())
-        taken: set[int] = set()
-        for service in PUBLISHED:
-            taken.add(port := free_port(taken))
-            values[f"{service}_PORT"] = str(port)
+        values |= {f"{service}_PORT": str(free_port()) for service in PUBLISHED}
         file = folder / "env"
         file.touch(mode=0o600)
         file.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
