@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 async def eventually(
-    condition: Callable[[], Value | Awaitable[Value]], *, within: float = 20.0, every: float = 0.05, what: str = ""
+    condition: Callable[[], Value | Awaitable[Value]], *, within: float = 60.0, every: float = 0.05, what: str = ""
 ) -> Value:
     """Ask until the condition gives something true, and give that; fail with its last answer after `within` seconds."""
     ends_at = time.monotonic() + within

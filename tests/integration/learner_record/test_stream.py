@@ -40,7 +40,7 @@ class Served:
         finally:
             self.server.should_exit = True
             self.ground.watch.close()
-            await asyncio.wait_for(serving, 8)
+            await asyncio.wait_for(serving, 60)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
@@ -50,7 +50,7 @@ class Served:
         if last is not None:
             headers["Last-Event-ID"] = last
         async with (
-            httpx.AsyncClient(base_url=self.url, timeout=20) as client,
+            httpx.AsyncClient(base_url=self.url, timeout=60) as client,
             client.stream("GET", "/record/stream", headers=headers) as answer,
         ):
             assert answer.status_code == 200
@@ -68,7 +68,7 @@ class Reader:
     async def next(self) -> int:
         """The next version; its event's id is the same."""
         data, event_id = None, None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for line in self.lines:
                 name, _, value = line.partition(": ")
                 if name == "data":
@@ -84,7 +84,7 @@ class Reader:
 
     async def ends(self) -> bool:
         """Whether it ends without another word, but for comments."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [line async for line in self.lines if line and not line.startswith(":")] == []
 
 

@@ -85,7 +85,7 @@ def token_of(signer: Signer, person: Person) -> str:
 
 def browser() -> httpx.AsyncClient:
     """A browser without a screen: it asks for pages, keeps cookies, and follows no redirect by itself."""
-    return httpx.AsyncClient(headers={"Accept": "text/html"}, timeout=10)
+    return httpx.AsyncClient(headers={"Accept": "text/html"}, timeout=60)
 
 
 async def sign_in(client: httpx.AsyncClient, address: str, person: Person) -> httpx.Response:

@@ -139,7 +139,7 @@ def an_app(**more: Any) -> FastAPI:
     async def streams() -> StreamingResponse:
         async def parts() -> AsyncIterator[bytes]:
             yield b"one "
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1.5)
             yield b"two"
 
         return StreamingResponse(parts(), media_type="text/plain")
@@ -404,7 +404,7 @@ def test_a_value_is_shown_safely(value: object, as_shown: object) -> None:
 
 async def test_a_request_that_hangs_is_answered_in_time_although_its_work_does_not_end() -> None:
     app = an_app(deadline=0.2)
-    async with client_of(app) as client, asyncio.timeout(2):
+    async with client_of(app) as client, asyncio.timeout(60):
         answer = await client.get("/hangs")
     problem(answer, 503, "too-late")
     assert answer.headers["Retry-After"] == "1"
@@ -422,21 +422,21 @@ async def test_what_is_under_way_is_bounded_by_work_not_by_answers() -> None:
         async def served() -> bool:
             return (await client.get("/health/live")).status_code == 200
 
-        assert await eventually(served, within=2)
+        assert await eventually(served)
 
 
 async def test_an_answer_that_has_begun_may_take_its_time() -> None:
-    async with client_of(an_app(deadline=0.1)) as client:
+    async with client_of(an_app(deadline=1)) as client:
         assert (await client.get("/streams")).text == "one two"
 
 
 async def test_a_slow_upload_does_not_count_against_the_work() -> None:
     async def slowly() -> AsyncIterator[bytes]:
         for _ in range(4):
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.4)
             yield b"x"
 
-    async with client_of(an_app(deadline=0.15)) as client:
+    async with client_of(an_app(deadline=1)) as client:
         headers = {"Content-Type": "application/x-ndjson"}
         assert (await client.post("/lines", content=slowly(), headers=headers)).json() == 4
 
@@ -448,7 +448,7 @@ async def test_an_upload_that_stops_ends_as_408() -> None:
 
     ground = Ground(an_app(), upload=0.1)
     async with (
-        asyncio.timeout(2),
+        asyncio.timeout(60),
         httpx.AsyncClient(transport=httpx.ASGITransport(ground), base_url="http://x") as client,
     ):
         answer = await client.post("/lines", content=stops(), headers={"Content-Type": "application/x-ndjson"})
@@ -464,7 +464,7 @@ async def test_work_that_hangs_after_a_slow_upload_is_given_up_in_time() -> None
     app = an_app()
     ground = Ground(app, deadline=0.2, upload=60)
     async with (
-        asyncio.timeout(3),
+        asyncio.timeout(60),
         httpx.AsyncClient(transport=httpx.ASGITransport(ground), base_url="http://x") as client,
     ):
         answer = await client.post("/hangs", content=slowly())
